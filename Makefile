@@ -1,0 +1,30 @@
+# CI runs these same commands: .ci/run is `make ci`.
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test lint fmt ci bench
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## the server, on SQLite unless configured otherwise
+	cargo run --locked -- serve
+
+demo: ## the server with a throw-away database and a sample app to sign in to
+	cargo run --locked -- demo
+
+test: ## every test, on SQLite, on Postgres and in Chromium; as root installs what is missing
+	tests/run
+
+lint: ## formatting and lints, warnings denied
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+
+fmt: ## format the source
+	cargo fmt
+
+ci: ## what CI runs: the lints, then the tests
+	$(MAKE) --no-print-directory lint
+	$(MAKE) --no-print-directory test
+
+bench: ## measure this machine and Grantor on it; takes minutes
+	cargo bench --locked --bench grantor

@@ -1,0 +1,5 @@
+//! People and how they prove who they are.
+
+pub(crate) mod email;
+pub(crate) mod password;
+pub(crate) mod sign_in;

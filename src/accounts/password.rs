@@ -1,0 +1,97 @@
+//! Passwords: Argon2id (RFC 9106), a few at a time.
+
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version, password_hash::phc::PasswordHash};
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
+
+use crate::{
+    config::Passwords,
+    error::{Error, Result},
+    secret,
+    server::HashingGate,
+};
+
+/// Longer ones cannot be set; a form with one is not hashed.
+const MAX_LEN: usize = 256;
+
+/// A password as a person typed it, in one Unicode form (NFC), so that keyboards do not matter.
+pub(crate) struct Password(Zeroizing<String>);
+
+/// Why a password cannot be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a password has 1 to 256 bytes")]
+pub(crate) struct UnacceptablePassword;
+
+impl Password {
+    /// A password that can be set.
+    pub(crate) fn parse(text: &str) -> Result<Self, UnacceptablePassword> {
+        let normalised = Zeroizing::new(text.nfc().collect::<String>());
+        if normalised.is_empty() || normalised.len() > MAX_LEN {
+            return Err(UnacceptablePassword);
+        }
+        Ok(Self(normalised))
+    }
+
+    /// A stand-in to do the work with, when what was typed is no password.
+    pub(crate) fn nobodys() -> Self {
+        Self(Zeroizing::new(String::from("nobody")))
+    }
+}
+
+/// Hashes a password for the store, as a PHC string.
+pub(crate) async fn hash(gate: &HashingGate, config: &Passwords, password: Password) -> Result<String> {
+    let argon2 = argon2(config)?;
+    in_a_thread(gate, move || hash_with(&argon2, &password)).await
+}
+
+/// What came of comparing a password with the stored hash.
+pub(crate) enum Verified {
+    No,
+    Yes,
+    /// The hash was made with other parameters; this one is made with those of today.
+    YesAndRehashed(String),
+}
+
+/// Compares. Without a hash (nobody has this e-mail, or no password is set) the same work is done for nothing.
+pub(crate) async fn verify(gate: &HashingGate, config: &Passwords, password: Password, hash: Option<String>) -> Result<Verified> {
+    let argon2 = argon2(config)?;
+    in_a_thread(gate, move || {
+        let Some(hash) = hash else { return hash_with(&argon2, &password).map(|_| Verified::No) };
+        let parsed = PasswordHash::new(&hash).map_err(|_| Error::internal("a stored password hash cannot be read"))?;
+        if argon2.verify_password(password.0.as_bytes(), &parsed).is_err() {
+            return Ok(Verified::No);
+        }
+        if Params::try_from(&parsed).is_ok_and(|params| is_same(&params, argon2.params())) {
+            return Ok(Verified::Yes);
+        }
+        hash_with(&argon2, &password).map(Verified::YesAndRehashed)
+    })
+    .await
+}
+
+fn is_same(one: &Params, other: &Params) -> bool {
+    (one.m_cost(), one.t_cost(), one.p_cost()) == (other.m_cost(), other.t_cost(), other.p_cost())
+}
+
+fn hash_with(argon2: &Argon2<'_>, password: &Password) -> Result<String> {
+    let salt = secret::random::<16>();
+    let hash: PasswordHash =
+        argon2.hash_password_with_salt(password.0.as_bytes(), &salt).map_err(|_| Error::internal("a password could not be hashed"))?;
+    Ok(hash.to_string())
+}
+
+fn argon2(config: &Passwords) -> Result<Argon2<'static>> {
+    let params = Params::new(config.argon2_memory_kib, config.argon2_iterations, config.argon2_parallelism, None)
+        .map_err(|_| Error::internal("these Argon2 parameters are not possible"))?;
+    Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+}
+
+/// Hashing takes tens of milliseconds and its own memory: the gate bounds both.
+async fn in_a_thread<T: Send + 'static>(gate: &HashingGate, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let permit = gate.enter().await?;
+    let done = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        work()
+    });
+    done.await.map_err(Error::internal)?
+}

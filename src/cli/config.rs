@@ -1,0 +1,26 @@
+//! `grantor config`
+
+use clap::Subcommand;
+
+use super::{ConfigArgs, Failure};
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Report every mistake in the configuration; exit code 2 if there is one
+    Check(ConfigArgs),
+    /// Print the configuration in effect and where each value comes from, secrets masked
+    Show(ConfigArgs),
+}
+
+impl Command {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Check(config) => {
+                config.load()?;
+                println!("The configuration is in order.");
+            }
+            Self::Show(config) => print!("{}", config.load()?.show()),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,187 @@
+//! The command line: one file per command.
+
+mod client;
+mod config;
+mod demo;
+mod healthcheck;
+mod keys;
+mod migrate;
+mod serve;
+mod user;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
+
+use crate::{
+    clock::Clock,
+    config::{Config, Flags, Mistakes},
+    server::Server,
+    telemetry,
+};
+
+/// OAuth 2.1 authorization server and OpenID Provider.
+#[derive(Parser)]
+#[command(name = "grantor", version, disable_help_subcommand = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  grantor demo                       try it: a server, two people and a sample app
+  grantor serve                      the server, on SQLite in ./grantor-data
+  grantor client create --name Shop --redirect-uri https://shop.example/callback
+  grantor user create --email alice@example.com
+
+Settings come from flags, GRANTOR_* variables, .env and grantor.toml; 'grantor config show' prints them.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(serve::Serve),
+    /// Run a server to try out, with two people and a sample app to sign in to
+    Demo(demo::Demo),
+    /// Apply pending migrations to the database
+    Migrate(migrate::Migrate),
+    /// Register and change clients
+    #[command(subcommand)]
+    Client(client::Command),
+    /// Add and change people
+    #[command(subcommand)]
+    User(user::Command),
+    /// List and rotate signing keys
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Check and show the configuration
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Exit with 0 if the server on the configured address is ready
+    Healthcheck(healthcheck::Healthcheck),
+}
+
+/// Flags that every command has; each is also a setting.
+#[derive(Args, Clone)]
+struct ConfigArgs {
+    /// The configuration file [default: grantor.toml, if there is one]
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+    /// sqlite:PATH or postgres://...
+    #[arg(long, value_name = "URL", global = true)]
+    database_url: Option<String>,
+    /// The folder of the `SQLite` database and its master key
+    #[arg(long, value_name = "DIR", global = true)]
+    data_dir: Option<String>,
+}
+
+impl ConfigArgs {
+    fn flags(self) -> Flags {
+        Flags::new(self.config).set("database_url", self.database_url).set("data_dir", self.data_dir)
+    }
+
+    fn load(self) -> Result<Config, Failure> {
+        Config::load(self.flags()).map_err(Failure::Usage)
+    }
+
+    /// The store and the keys, for a command that works beside a running server.
+    async fn open(self) -> Result<Server, Failure> {
+        let mut config = self.load()?;
+        // Such a command writes once: it needs no pool.
+        config.database.max_connections = 2;
+        telemetry::begin_quietly(&config);
+        Ok(Server::start(config, Clock::system()).await?)
+    }
+}
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// Exit code 2.
+    #[error("{0}")]
+    Usage(Mistakes),
+    /// Exit code 2.
+    #[error("{0}")]
+    Argument(String),
+    /// Exit code 1.
+    #[error("{0}")]
+    Refused(String),
+    /// Exit code 1.
+    #[error("{0:#}")]
+    Failed(#[from] anyhow::Error),
+}
+
+impl From<crate::error::Error> for Failure {
+    fn from(error: crate::error::Error) -> Self {
+        Self::Failed(anyhow::Error::new(error))
+    }
+}
+
+impl Failure {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) | Self::Argument(_) => ExitCode::from(2),
+            Self::Refused(_) | Self::Failed(_) => ExitCode::from(1),
+        }
+    }
+}
+
+/// Parses the command line and runs one command.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the runtime cannot be started: {error}");
+            return ExitCode::from(1);
+        }
+    };
+    match runtime.block_on(cli.command.run()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+impl Command {
+    async fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Serve(serve) => serve.run().await,
+            Self::Demo(demo) => demo.run().await,
+            Self::Migrate(migrate) => migrate.run().await,
+            Self::Client(command) => command.run().await,
+            Self::User(command) => command.run().await,
+            Self::Keys(command) => command.run().await,
+            Self::Config(command) => command.run(),
+            Self::Healthcheck(healthcheck) => healthcheck.run().await,
+        }
+    }
+}
+
+/// One JSON document on standard output and nothing else.
+fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    println!("{}", serde_json::to_string_pretty(value).map_err(anyhow::Error::new)?);
+    Ok(())
+}
+
+/// Columns for people, as wide as their contents.
+fn print_table(header: &[&str], rows: &[Vec<String>]) {
+    let widths: Vec<usize> = header
+        .iter()
+        .enumerate()
+        .map(|(column, title)| {
+            rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0).max(title.len())
+        })
+        .collect();
+    let line = |cells: &mut dyn Iterator<Item = &str>| {
+        let padded: Vec<String> = cells.zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        println!("{}", padded.join("  ").trim_end());
+    };
+    line(&mut header.iter().copied());
+    for row in rows {
+        line(&mut row.iter().map(String::as_str));
+    }
+}

@@ -1,0 +1,371 @@
+//! `grantor user`
+
+use std::io::{IsTerminal, stdin};
+
+use anyhow::Context;
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{ConfigArgs, Failure, print_json, print_table};
+use crate::{
+    accounts::{
+        email::Email,
+        password::{self, Password},
+    },
+    audit::{Actor, AuditEvent, AuditName, Origin},
+    secret,
+    server::Server,
+    store::{
+        browser_sessions::RevokeSessions,
+        clients::Saved,
+        people::{DeletePerson, InsertPerson, Person, SetPassword, SetPersonDisabled, UpdatePerson},
+    },
+};
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Add a person
+    Create(Create),
+    /// List everyone
+    List(List),
+    /// Show a person
+    Show(One),
+    /// Change a person
+    Update(Update),
+    /// Set a person's password, which signs them out everywhere and voids their tokens
+    SetPassword(SetPasswordOf),
+    /// Refuse a person, sign them out everywhere and void their tokens
+    Disable(One),
+    /// Let a disabled person sign in again
+    Enable(One),
+    /// Delete a person and everything issued for them
+    Delete(One),
+    /// Sign a person out everywhere
+    RevokeSessions(One),
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Asks for the password on a terminal. Elsewhere it is read with --password-stdin; without it the person has none and cannot sign in.
+
+Examples:
+  grantor user create --email alice@example.com --name Alice
+  printf '%s\\n' \"$PASSWORD\" | grantor user create --email alice@example.com --password-stdin --json")]
+pub(super) struct Create {
+    #[command(flatten)]
+    config: ConfigArgs,
+    #[arg(long, value_parser = email)]
+    email: Email,
+    #[arg(long)]
+    name: Option<String>,
+    /// May be repeated
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<String>,
+    /// The address is known to be this person's
+    #[arg(long)]
+    email_verified: bool,
+    /// Read the password as one line from standard input
+    #[arg(long)]
+    password_stdin: bool,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(super) struct One {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// The person's id or e-mail
+    person: String,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  grantor user update alice@example.com --email alice@example.org --role admin")]
+pub(super) struct Update {
+    #[command(flatten)]
+    one: One,
+    #[arg(long, value_parser = email)]
+    email: Option<Email>,
+    #[arg(long)]
+    name: Option<String>,
+    /// The roles from now on; may be repeated
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<String>,
+    /// The address is known to be this person's
+    #[arg(long)]
+    email_verified: bool,
+}
+
+#[derive(Args)]
+pub(super) struct SetPasswordOf {
+    #[command(flatten)]
+    one: One,
+    /// Read the password as one line from standard input
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+fn email(text: &str) -> Result<Email, String> {
+    Email::parse(text).map_err(|error| error.to_string())
+}
+
+/// What `--json` prints of a person.
+#[derive(Serialize)]
+struct Shown<'a> {
+    id: Uuid,
+    email: &'a str,
+    email_verified: bool,
+    name: Option<&'a str>,
+    roles: &'a [String],
+    has_password: bool,
+    created_at: String,
+    disabled_at: Option<String>,
+}
+
+impl<'a> Shown<'a> {
+    fn of(person: &'a Person) -> Self {
+        Self {
+            id: person.id,
+            email: &person.email,
+            email_verified: person.email_verified_at.is_some(),
+            name: person.name.as_deref(),
+            roles: &person.roles,
+            has_password: person.password_hash.is_some(),
+            created_at: person.created_at.to_string(),
+            disabled_at: person.disabled_at.map(|at| at.to_string()),
+        }
+    }
+
+    fn print(&self, json: bool) -> Result<(), Failure> {
+        if json {
+            return print_json(self);
+        }
+        println!("id              {}", self.id);
+        println!("email           {}{}", self.email, if self.email_verified { " (verified)" } else { "" });
+        println!("name            {}", self.name.unwrap_or("-"));
+        println!("roles           {}", if self.roles.is_empty() { "-".to_owned() } else { self.roles.join(", ") });
+        println!("password        {}", if self.has_password { "set" } else { "none: 'grantor user set-password' sets one" });
+        println!("created_at      {}", self.created_at);
+        if let Some(disabled_at) = &self.disabled_at {
+            println!("disabled_at     {disabled_at}");
+        }
+        Ok(())
+    }
+}
+
+impl Command {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Create(create) => create.run().await,
+            Self::List(list) => list.run().await,
+            Self::Show(one) => {
+                let (server, person) = one.find().await?;
+                server.close().await;
+                Shown::of(&person).print(one.json)
+            }
+            Self::Update(update) => update.run().await,
+            Self::SetPassword(set) => set.run().await,
+            Self::Disable(one) => one.set_disabled(true).await,
+            Self::Enable(one) => one.set_disabled(false).await,
+            Self::Delete(one) => one.delete().await,
+            Self::RevokeSessions(one) => one.revoke_sessions().await,
+        }
+    }
+}
+
+fn event(server: &Server, name: AuditName, person_id: Uuid) -> AuditEvent {
+    AuditEvent::new(server.clock().now(), name, Actor::Operator, Origin::default()).about(person_id)
+}
+
+/// Asks on a terminal, reads a line with `--password-stdin`; otherwise there is none.
+fn read_password(from_stdin: bool) -> Result<Option<Password>, Failure> {
+    let text = if from_stdin {
+        let mut line = zeroize::Zeroizing::new(String::new());
+        stdin().read_line(&mut line).context("the password cannot be read from standard input")?;
+        line.trim_end_matches(['\r', '\n']).to_owned()
+    } else if stdin().is_terminal() {
+        let first = rpassword::prompt_password("Password: ").context("the password cannot be read")?;
+        let second = rpassword::prompt_password("Once more: ").context("the password cannot be read")?;
+        if first != second {
+            return Err(Failure::Argument("the two passwords differ".to_owned()));
+        }
+        first
+    } else {
+        return Ok(None);
+    };
+    let text = zeroize::Zeroizing::new(text);
+    Password::parse(&text).map(Some).map_err(|why| Failure::Argument(why.to_string()))
+}
+
+async fn hash(server: &Server, password: Password) -> Result<String, Failure> {
+    Ok(password::hash(server.hashing(), &server.config().passwords, password).await?)
+}
+
+/// Adds a person, or says that there is one with this e-mail.
+pub(super) async fn create_person(server: &Server, person: Person) -> Result<Saved, Failure> {
+    let event = event(server, AuditName::PersonCreated, person.id);
+    Ok(server.store().write(InsertPerson { person, event }).await?)
+}
+
+/// A new person with this e-mail, not yet stored.
+pub(super) fn new_person(server: &Server, email: Email, name: Option<String>, password_hash: Option<String>) -> Person {
+    Person {
+        id: secret::random_id(),
+        email: email.typed,
+        email_key: email.key,
+        email_verified_at: None,
+        name,
+        roles: Vec::new(),
+        password_hash,
+        created_at: server.clock().now(),
+        disabled_at: None,
+    }
+}
+
+impl Create {
+    async fn run(self) -> Result<(), Failure> {
+        let password = read_password(self.password_stdin)?;
+        let server = self.config.open().await?;
+        let password_hash = match password {
+            Some(password) => Some(hash(&server, password).await?),
+            None => None,
+        };
+        let mut person = new_person(&server, self.email, self.name, password_hash);
+        person.roles = self.roles;
+        person.email_verified_at = self.email_verified.then_some(person.created_at);
+        let saved = create_person(&server, person.clone()).await;
+        server.close().await;
+        match saved? {
+            Saved::Done => Shown::of(&person).print(self.json),
+            Saved::Conflict => Err(Failure::Refused(format!("there is a person with the e-mail {} already", person.email))),
+        }
+    }
+}
+
+impl List {
+    async fn run(self) -> Result<(), Failure> {
+        let server = self.config.open().await?;
+        let people = server.store().people().await;
+        server.close().await;
+        let people = people?;
+        if self.json {
+            return print_json(&people.iter().map(Shown::of).collect::<Vec<_>>());
+        }
+        let row = |person: &Person| {
+            let state = if person.disabled_at.is_some() { "disabled" } else { "enabled" };
+            vec![person.id.to_string(), person.email.clone(), person.name.clone().unwrap_or_else(|| "-".to_owned()), state.to_owned()]
+        };
+        print_table(&["ID", "EMAIL", "NAME", "STATE"], &people.iter().map(row).collect::<Vec<_>>());
+        Ok(())
+    }
+}
+
+impl Update {
+    async fn run(self) -> Result<(), Failure> {
+        let (server, mut person) = self.one.find().await?;
+        if let Some(email) = self.email {
+            // Another address is not known to be theirs.
+            person.email_verified_at = person.email_verified_at.filter(|_| person.email_key == email.key);
+            (person.email, person.email_key) = (email.typed, email.key);
+        }
+        if self.email_verified {
+            person.email_verified_at = Some(server.clock().now());
+        }
+        person.name = self.name.or(person.name);
+        if !self.roles.is_empty() {
+            person.roles = self.roles;
+        }
+        let event = event(&server, AuditName::PersonUpdated, person.id);
+        let saved = server.store().write(UpdatePerson { person: person.clone(), event }).await;
+        server.close().await;
+        match saved? {
+            Saved::Done => Shown::of(&person).print(self.one.json),
+            Saved::Conflict => Err(Failure::Refused(format!("there is another person with the e-mail {}", person.email))),
+        }
+    }
+}
+
+impl SetPasswordOf {
+    async fn run(self) -> Result<(), Failure> {
+        let Some(password) = read_password(self.password_stdin)? else {
+            return Err(Failure::Argument("give the password on a terminal, or with --password-stdin".to_owned()));
+        };
+        let (server, person) = self.one.find().await?;
+        let password_hash = hash(&server, password).await?;
+        let event = event(&server, AuditName::PasswordSet, person.id);
+        let set = server.store().write(SetPassword { person_id: person.id, password_hash, event }).await;
+        server.close().await;
+        set?;
+        self.one.report(&person, "password_set", "has a new password and is signed out everywhere")
+    }
+}
+
+impl One {
+    /// By id or e-mail.
+    async fn find(&self) -> Result<(Server, Person), Failure> {
+        let server = self.config.clone().open().await?;
+        let found = match (Uuid::try_parse(&self.person), Email::parse(&self.person)) {
+            (Ok(id), _) => server.store().person(id).await?,
+            (_, Ok(email)) => server.store().person_by_email(&email.key).await?,
+            _ => None,
+        };
+        if let Some(person) = found {
+            Ok((server, person))
+        } else {
+            server.close().await;
+            Err(Failure::Refused(format!("there is nobody with the id or e-mail '{}'; 'grantor user list' shows everyone", self.person)))
+        }
+    }
+
+    async fn set_disabled(self, disabled: bool) -> Result<(), Failure> {
+        let (server, person) = self.find().await?;
+        let name = if disabled { AuditName::PersonDisabled } else { AuditName::PersonEnabled };
+        let event = event(&server, name, person.id);
+        let set = server.store().write(SetPersonDisabled { person_id: person.id, disabled, event }).await;
+        server.close().await;
+        set?;
+        if disabled { self.report(&person, "disabled", "is disabled") } else { self.report(&person, "enabled", "is enabled") }
+    }
+
+    async fn delete(self) -> Result<(), Failure> {
+        let (server, person) = self.find().await?;
+        let event = event(&server, AuditName::PersonDeleted, person.id);
+        let deleted = server.store().write(DeletePerson { person_id: person.id, event }).await;
+        server.close().await;
+        deleted?;
+        self.report(&person, "deleted", "is deleted")
+    }
+
+    async fn revoke_sessions(self) -> Result<(), Failure> {
+        let (server, person) = self.find().await?;
+        let event = event(&server, AuditName::SessionsRevoked, person.id);
+        let revoked = server.store().write(RevokeSessions { person_id: person.id, event }).await;
+        server.close().await;
+        let sessions = revoked?;
+        self.report(&person, "sessions_revoked", &format!("is signed out of {sessions} browser session(s)"))
+    }
+
+    fn report(&self, person: &Person, what: &str, sentence: &str) -> Result<(), Failure> {
+        if self.json {
+            return print_json(&serde_json::json!({ "id": person.id, "email": person.email, what: true }));
+        }
+        println!("{} {sentence}.", person.email);
+        Ok(())
+    }
+}

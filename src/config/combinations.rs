@@ -1,0 +1,68 @@
+//! Settings that are fine alone and wrong together.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::oauth::Issuer;
+
+use super::{
+    mistakes::Mistakes,
+    settings::{Passwords, Settings},
+    sources::Given,
+};
+
+/// Memory in KiB and passes of equal strength, the least that OWASP's Password Storage Cheat Sheet advises.
+const ARGON2_LEAST: &[(u32, u32)] = &[(7_168, 5), (9_216, 4), (12_288, 3), (19_456, 2), (47_104, 1)];
+
+/// Reports what does not fit together, and lets defaults give way to what the operator said.
+/// Answers with the settings whose default gave way, and to which.
+pub(super) fn check(
+    settings: &mut Settings,
+    issuer: Option<&Issuer>,
+    given: &BTreeMap<String, Given>,
+    mistakes: &mut Mistakes,
+) -> Vec<(&'static str, &'static str)> {
+    let mut gave_way = Vec::new();
+    let mut at_most = |(key, value): (&'static str, &mut Duration), (limit_key, limit): (&'static str, Duration)| {
+        if *value <= limit || mistakes.concern(&[key, limit_key]) {
+            return;
+        }
+        if let Some(said) = given.get(key) {
+            mistakes.push(said.mistake(longer_than(limit_key)));
+        } else {
+            *value = limit;
+            gave_way.push((key, limit_key));
+        }
+    };
+    let tokens = &mut settings.tokens;
+    let refresh = ("tokens.refresh_token_ttl", tokens.refresh_token_ttl);
+    at_most(("tokens.refresh_token_idle_ttl", &mut tokens.refresh_token_idle_ttl), refresh);
+    let session = &mut settings.session;
+    at_most(("session.idle_ttl", &mut session.idle_ttl), ("session.ttl", session.ttl));
+
+    let access = given.get("tokens.access_token_ttl").filter(|_| settings.tokens.access_token_ttl > refresh.1);
+    if let Some(said) = access.filter(|_| !mistakes.concern(&["tokens.access_token_ttl", refresh.0])) {
+        mistakes.push(said.mistake(longer_than(refresh.0)));
+    }
+
+    check_hash_strength(&settings.passwords, issuer, given, mistakes);
+    gave_way
+}
+
+fn longer_than(limit: &str) -> String {
+    format!("must not be longer than {limit}: shorten it, or lengthen {limit}")
+}
+
+fn check_hash_strength(passwords: &Passwords, issuer: Option<&Issuer>, given: &BTreeMap<String, Given>, mistakes: &mut Mistakes) {
+    const KEYS: [&str; 2] = ["passwords.argon2_memory_kib", "passwords.argon2_iterations"];
+    let Passwords { argon2_memory_kib: memory, argon2_iterations: passes, .. } = *passwords;
+    let strong = ARGON2_LEAST.iter().any(|(least_memory, least_passes)| memory >= *least_memory && passes >= *least_passes);
+    if strong || issuer.is_none_or(Issuer::is_loopback) || mistakes.concern(&KEYS) {
+        return;
+    }
+    if let Some(said) = KEYS.iter().find_map(|key| given.get(*key)) {
+        mistakes.push(said.mistake(format!(
+            "{memory} KiB with {passes} passes are too easy to guess against: \
+             use 19456 with 2 (the defaults), 47104 with 1, 12288 with 3, 9216 with 4 or 7168 with 5, or more"
+        )));
+    }
+}

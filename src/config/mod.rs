@@ -1,0 +1,209 @@
+//! What the operator may say, and what the server uses of it; every mistake reported at once.
+
+mod combinations;
+mod database_url;
+mod master_key;
+mod mistakes;
+mod settings;
+mod show;
+mod sources;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use confique::{Config as _, Layer};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+pub use self::{
+    database_url::DatabaseUrl,
+    master_key::{MasterKey, MasterKeySource},
+    mistakes::{Mistake, Mistakes},
+    settings::{AccessTokenAlg, Database, Keys, Limits, LogFormat, Passwords, Session, Tokens},
+    sources::{Flags, Sources},
+};
+use self::{settings::Settings, show::Effective, sources::Given};
+use crate::oauth::Issuer;
+
+/// A configuration without a mistake. `docs/configuration.md` describes every setting.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub issuer: Issuer,
+    pub listen: SocketAddr,
+    pub data_dir: PathBuf,
+    pub database_url: DatabaseUrl,
+    pub master_key: MasterKeySource,
+    /// Directives of `tracing_subscriber::EnvFilter`, known to parse.
+    pub log: String,
+    pub log_format: LogFormat,
+    pub database: Database,
+    pub tokens: Tokens,
+    pub session: Session,
+    pub passwords: Passwords,
+    pub keys: Keys,
+    pub limits: Limits,
+    /// What the consent page says of a scope.
+    pub scopes: BTreeMap<String, String>,
+    effective: Effective,
+}
+
+impl Config {
+    /// The configuration that the command line, the process environment, `.env` and the file give.
+    pub fn load(flags: Flags) -> Result<Self, Mistakes> {
+        Self::from_sources(Sources::read(flags))
+    }
+
+    /// The configuration that `sources` give.
+    pub fn from_sources(sources: Sources) -> Result<Self, Mistakes> {
+        let (mut given, mut mistakes) = sources.heard();
+        let mut settings = typed(&given, &mut mistakes);
+
+        let issuer = issuer(&settings, &mut mistakes);
+        let database_url =
+            value_or_file("database_url", settings.database_url.take(), settings.database_url_file.take(), &mut given, &mut mistakes);
+        let database_url = database_url.unwrap_or_else(|| DatabaseUrl::Sqlite(settings.data_dir.join("grantor.db")));
+        let master_key =
+            value_or_file("master_key", settings.master_key.take(), settings.master_key_file.take(), &mut given, &mut mistakes);
+        let master_key = match (master_key, &database_url) {
+            (Some(key), _) => MasterKeySource::Given(key),
+            (None, DatabaseUrl::Sqlite(_)) => MasterKeySource::File(settings.data_dir.join("master.key")),
+            (None, DatabaseUrl::Postgres(_)) => {
+                demand_master_key(&mut mistakes);
+                MasterKeySource::File(PathBuf::new())
+            }
+        };
+        let gave_way = combinations::check(&mut settings, issuer.as_ref(), &given, &mut mistakes);
+
+        let Some(issuer) = issuer.filter(|_| mistakes.is_empty()) else { return Err(mistakes) };
+
+        let mut effective = Effective::of(&given);
+        effective.follows("issuer", issuer.as_str(), "listen");
+        if !given.contains_key("database_url_file") {
+            effective.follows("database_url", database_url.to_string(), "data_dir");
+        }
+        if let MasterKeySource::File(path) = &master_key {
+            effective.follows("master_key_file", path.display().to_string(), "data_dir; made at first start");
+        }
+        for (key, to) in gave_way {
+            effective.gave_way(key, to);
+        }
+        let Settings { listen, data_dir, log, log_format, database, tokens, session, passwords, keys, limits, scopes, .. } = settings;
+        Ok(Self {
+            issuer,
+            listen,
+            data_dir,
+            database_url,
+            master_key,
+            log,
+            log_format,
+            database,
+            tokens,
+            session,
+            passwords,
+            keys,
+            limits,
+            scopes,
+            effective,
+        })
+    }
+
+    /// The configuration in effect as TOML, each value with where it comes from, secrets masked.
+    pub fn show(&self) -> String {
+        self.effective.to_toml()
+    }
+}
+
+/// Each setting with its type. What has none is reported, and its default stands in so that the rest can be checked.
+fn typed(given: &BTreeMap<String, Given>, mistakes: &mut Mistakes) -> Settings {
+    type Values = <Settings as confique::Config>::Layer;
+
+    let mut values = Values::empty();
+    for said in given.values() {
+        // One setting at a time: a layer of several would stop at the first mistake.
+        let name = said.leaf.field.name.to_owned();
+        let mut alone = toml::Table::from_iter([(name, said.value.clone())]);
+        if let Some(section) = said.leaf.section {
+            alone = toml::Table::from_iter([(section.to_owned(), alone.into())]);
+        }
+        match Values::deserialize(alone) {
+            Ok(value) => values = values.with_fallback(value),
+            Err(error) => mistakes.push(said.mistake(error.message())),
+        }
+    }
+    Settings::from_layer(values.with_fallback(Values::default_values())).expect("every setting has a default or is optional")
+}
+
+/// The issuer that was said, or the address listened on. `None` is reported.
+fn issuer(settings: &Settings, mistakes: &mut Mistakes) -> Option<Issuer> {
+    let issuer = settings.issuer.clone().or_else(|| Issuer::of_loopback(settings.listen));
+    if issuer.is_none() && !mistakes.concern(&["issuer", "listen"]) {
+        mistakes.push(Mistake {
+            key: "issuer".to_owned(),
+            origin: None,
+            value: None,
+            remedy: format!(
+                "must be given, because {} is not an address that clients could be told: \
+                 GRANTOR_ISSUER=https://id.example.com",
+                settings.listen
+            ),
+        });
+    }
+    issuer
+}
+
+/// A secret that can be given as itself or as a file. Who is heard first decides between the two, and the other
+/// is removed from `given`; nobody may say both.
+fn value_or_file<T: FromStr<Err = &'static str>>(
+    key: &str,
+    value: Option<T>,
+    path: Option<PathBuf>,
+    given: &mut BTreeMap<String, Given>,
+    mistakes: &mut Mistakes,
+) -> Option<T> {
+    let file_key = format!("{key}_file");
+    let rank = |key: &str| given.get(key).map(|said| said.rank);
+    let file = match (rank(key), rank(&file_key)) {
+        (Some(one), Some(other)) if one == other => {
+            let said = &given[&file_key];
+            mistakes.push(said.mistake(format!("{key} is given too, in the same place: remove one of the two")));
+            return None;
+        }
+        (Some(_), None) => return value,
+        (Some(one), Some(other)) if one < other => {
+            given.remove(&file_key);
+            return value;
+        }
+        (_, Some(_)) => {
+            given.remove(key);
+            &given[&file_key]
+        }
+        (None, None) => return None,
+    };
+    read_secret(&path?).map_err(|remedy| mistakes.push(file.mistake(remedy))).ok()
+}
+
+fn read_secret<T: FromStr<Err = &'static str>>(path: &Path) -> Result<T, String> {
+    let text = fs::read_to_string(path).map(Zeroizing::new).map_err(|error| format!("the file cannot be read: {error}"))?;
+    text.trim().parse().map_err(|remedy| format!("what the file holds {remedy}"))
+}
+
+fn demand_master_key(mistakes: &mut Mistakes) {
+    if !mistakes.concern(&["master_key", "master_key_file"]) {
+        mistakes.push(Mistake {
+            key: "master_key".to_owned(),
+            origin: None,
+            value: None,
+            remedy: "must be given with Postgres, the same for every node: make one with `openssl rand -base64 32`, keep it \
+                     apart from the database, and give it as GRANTOR_MASTER_KEY, or its file as GRANTOR_MASTER_KEY_FILE"
+                .to_owned(),
+        });
+    }
+}

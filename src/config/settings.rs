@@ -1,0 +1,271 @@
+//! Every setting, once: its name, default, limits and meaning.
+//!
+//! A field's comment is its entry in `docs/configuration.md`, its path is its key, and key and environment
+//! variable follow from each other (`tokens.access_token_ttl`, `GRANTOR_TOKENS__ACCESS_TOKEN_TTL`).
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use confique::{
+    Config as Declared,
+    meta::{Expr, Field, FieldKind, LeafKind},
+};
+use serde::Deserialize;
+
+use crate::oauth::Issuer;
+
+use super::{
+    DatabaseUrl, MasterKey,
+    values::{DAY, HOUR, KIB, MIB, MINUTE, Within, boolean, log_directives, parsed, path, scopes, socket_address, threads},
+};
+
+#[derive(Declared)]
+pub(super) struct Settings {
+    /// The issuer identifier: how clients know this server, and the beginning of every URL it announces.
+    /// `https`, or `http` on loopback; without path, query or trailing slash.
+    /// Without it: `http://` and the `listen` address, where that is a loopback address.
+    #[config(deserialize_with = parsed)]
+    pub issuer: Option<Issuer>,
+
+    /// The IP address and port to listen on. TLS is for a proxy in front.
+    #[config(default = "127.0.0.1:8080", deserialize_with = socket_address)]
+    pub listen: SocketAddr,
+
+    /// The folder of what the server itself keeps: the SQLite database and its master key.
+    #[config(default = "grantor-data", deserialize_with = path)]
+    pub data_dir: PathBuf,
+
+    /// `sqlite:PATH` or `postgres://USER:PASSWORD@HOST/NAME`. The variable `DATABASE_URL` is read where neither the
+    /// environment nor `.env` has this one. Without it: `sqlite:` and `grantor.db` in `data_dir`.
+    #[config(deserialize_with = parsed)]
+    pub database_url: Option<DatabaseUrl>,
+
+    /// A file that holds the `database_url`, which may contain a password.
+    #[config(deserialize_with = path)]
+    pub database_url_file: Option<PathBuf>,
+
+    /// The key that seals whatever secret the database holds: 32 bytes as base64, base64url or hex.
+    /// Without it: `master.key` in `data_dir`, made at first start; on Postgres it must be given.
+    #[config(deserialize_with = parsed)]
+    pub master_key: Option<MasterKey>,
+
+    /// A file that holds the `master_key`. It must exist.
+    #[config(deserialize_with = path)]
+    pub master_key_file: Option<PathBuf>,
+
+    /// What to log: `error`, `warn`, `info`, `debug` or `trace`, or directives such as `info,grantor=debug`.
+    #[config(default = "info", deserialize_with = log_directives)]
+    pub log: String,
+
+    /// `text`, `json`, or `auto`: text on a terminal, JSON otherwise.
+    #[config(default = "auto")]
+    pub log_format: LogFormat,
+
+    /// The database connections.
+    #[config(nested)]
+    pub database: Database,
+
+    /// How long what is issued lives. A duration is written `"30s"`, `"10m"`, `"1h 30m"` or `"14d"`.
+    #[config(nested)]
+    pub tokens: Tokens,
+
+    /// The browser session that a sign-in begins.
+    #[config(nested)]
+    pub session: Session,
+
+    /// How passwords are hashed (Argon2id, RFC 9106). People's hashes follow a change at their next sign-in.
+    #[config(nested)]
+    pub passwords: Passwords,
+
+    /// The signing keys.
+    #[config(nested)]
+    pub keys: Keys,
+
+    /// What one request, and all of them together, may take. A size is written `"64KiB"` or as a number of bytes.
+    #[config(nested)]
+    pub limits: Limits,
+
+    /// What the consent page says of a scope: `name = "sentence"`. A scope without a sentence is shown by its name.
+    /// In the file only.
+    #[config(default = {}, deserialize_with = scopes)]
+    pub scopes: BTreeMap<String, String>,
+}
+
+/// `[database]`
+#[derive(Clone, Debug, Declared)]
+pub struct Database {
+    /// The most connections that one process opens (2 to 500).
+    #[config(default = 16, deserialize_with = Within::<2, 500>::number)]
+    pub max_connections: u32,
+
+    /// How long a request waits for a connection before it is answered 503 (1s to 1m).
+    #[config(default = "5s", deserialize_with = Within::<1, MINUTE>::duration)]
+    pub acquire_timeout: Duration,
+
+    /// Whether `grantor serve` applies pending migrations. Otherwise `grantor migrate` must.
+    #[config(default = true, deserialize_with = boolean)]
+    pub migrate: bool,
+}
+
+/// `[tokens]`
+#[derive(Clone, Debug, Declared)]
+pub struct Tokens {
+    /// The lifetime of an access token (1s to 1d).
+    #[config(default = "10m", deserialize_with = Within::<1, DAY>::duration)]
+    pub access_token_ttl: Duration,
+
+    /// What access tokens are signed with: `ES256` or `RS256`.
+    #[config(default = "ES256")]
+    pub access_token_alg: AccessTokenAlg,
+
+    /// The lifetime of an authorization code (1s to 10m).
+    #[config(default = "60s", deserialize_with = Within::<1, { 10 * MINUTE }>::duration)]
+    pub authorization_code_ttl: Duration,
+
+    /// How long a refresh token may lie unused (1s to 3650d). The default gives way to a shorter `refresh_token_ttl`.
+    #[config(default = "30d", deserialize_with = Within::<1, { 3650 * DAY }>::duration)]
+    pub refresh_token_idle_ttl: Duration,
+
+    /// How long refreshing may go on in all; using a token never moves this end (1s to 3650d).
+    #[config(default = "90d", deserialize_with = Within::<1, { 3650 * DAY }>::duration)]
+    pub refresh_token_ttl: Duration,
+
+    /// How long a client that lost the answer may repeat a refresh and get the same successor (0s to 5m).
+    #[config(default = "30s", deserialize_with = Within::<0, { 5 * MINUTE }>::duration)]
+    pub refresh_retry_window: Duration,
+}
+
+/// `[session]`
+#[derive(Clone, Debug, Declared)]
+pub struct Session {
+    /// How long a person stays signed in at most (1s to 400d).
+    #[config(default = "14d", deserialize_with = Within::<1, { 400 * DAY }>::duration)]
+    pub ttl: Duration,
+
+    /// How long a person stays signed in without coming back (1s to 400d). The default gives way to a shorter `ttl`.
+    #[config(default = "24h", deserialize_with = Within::<1, { 400 * DAY }>::duration)]
+    pub idle_ttl: Duration,
+}
+
+/// `[passwords]`
+#[derive(Clone, Debug, Declared)]
+pub struct Passwords {
+    /// The memory of one hash in KiB (7168 to 1048576). With `argon2_iterations` it must reach 7168 and 5, 9216 and 4,
+    /// 12288 and 3, 19456 and 2, or 47104 and 1, unless the issuer is on loopback.
+    #[config(default = 19456, deserialize_with = Within::<7168, 1_048_576>::number)]
+    pub argon2_memory_kib: u32,
+
+    /// The passes over that memory (1 to 100).
+    #[config(default = 2, deserialize_with = Within::<1, 100>::number)]
+    pub argon2_iterations: u32,
+
+    /// The lanes of one hash (1 to 16). They are computed one after the other.
+    #[config(default = 1, deserialize_with = Within::<1, 16>::number)]
+    pub argon2_parallelism: u32,
+
+    /// How many passwords are hashed at a time, each with its memory (1 to 256), or `auto`: one per core.
+    #[config(default = "auto", deserialize_with = threads)]
+    pub hashing_threads: usize,
+
+    /// How many sign-ins may wait for a hashing thread before more are answered 503 (1 to 10000).
+    #[config(default = 64, deserialize_with = Within::<1, 10_000>::number)]
+    pub hashing_queue: usize,
+}
+
+/// `[keys]`
+#[derive(Clone, Debug, Declared)]
+pub struct Keys {
+    /// How long resource servers may keep the JWKS, and so how long a new key waits before it signs (1s to 1d).
+    #[config(default = "10m", deserialize_with = Within::<1, DAY>::duration)]
+    pub jwks_max_age: Duration,
+}
+
+/// `[limits]`
+#[derive(Clone, Debug, Declared)]
+pub struct Limits {
+    /// The largest body of a request (4KiB to 1MiB).
+    #[config(default = "64KiB", deserialize_with = Within::<{ 4 * KIB }, MIB>::bytes)]
+    pub request_body: usize,
+
+    /// The largest head of a request: its line and headers (8KiB to 64KiB).
+    #[config(default = "16KiB", deserialize_with = Within::<{ 8 * KIB }, { 64 * KIB }>::bytes)]
+    pub request_headers: usize,
+
+    /// How long a client may take to send the head of a request (1s to 1m).
+    #[config(default = "10s", deserialize_with = Within::<1, MINUTE>::duration)]
+    pub header_timeout: Duration,
+
+    /// How long a request may take, from its head to its answer (1s to 10m).
+    #[config(default = "30s", deserialize_with = Within::<1, { 10 * MINUTE }>::duration)]
+    pub request_timeout: Duration,
+
+    /// The most connections at a time (1 to 1000000).
+    #[config(default = 10000, deserialize_with = Within::<1, 1_000_000>::number)]
+    pub connections: usize,
+
+    /// How long requests in flight may take to end after SIGTERM (0s to 1h).
+    #[config(default = "20s", deserialize_with = Within::<0, HOUR>::duration)]
+    pub shutdown_timeout: Duration,
+}
+
+/// What access tokens are signed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum AccessTokenAlg {
+    Es256,
+    Rs256,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    Text,
+    Json,
+}
+
+/// One setting as declared above.
+#[derive(Clone, Copy)]
+pub(super) struct Leaf {
+    pub section: Option<&'static str>,
+    pub field: &'static Field,
+}
+
+impl Leaf {
+    /// Every setting in the order of its declaration.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Settings::META.fields.iter().flat_map(|field| match &field.kind {
+            FieldKind::Leaf { .. } => vec![Self { section: None, field }],
+            FieldKind::Nested { meta } => meta.fields.iter().map(|inner| Self { section: Some(field.name), field: inner }).collect(),
+        })
+    }
+
+    /// The names of the sections.
+    pub fn sections() -> impl Iterator<Item = &'static str> {
+        Settings::META.fields.iter().filter(|field| matches!(field.kind, FieldKind::Nested { .. })).map(|field| field.name)
+    }
+
+    /// `tokens.access_token_ttl`
+    pub fn key(self) -> String {
+        self.section.map_or_else(|| self.field.name.to_owned(), |section| format!("{section}.{}", self.field.name))
+    }
+
+    /// `GRANTOR_TOKENS__ACCESS_TOKEN_TTL`
+    pub fn variable(self) -> String {
+        format!("GRANTOR_{}", self.key().replace('.', "__").to_uppercase())
+    }
+
+    /// What holds where nobody says anything; `None` where that follows from other settings.
+    pub fn default(self) -> Option<toml::Value> {
+        match self.field.kind {
+            FieldKind::Leaf { kind: LeafKind::Required { default: Some(default) }, .. } => toml::Value::try_from(default).ok(),
+            _ => None,
+        }
+    }
+
+    /// Whether the value is a table of names that the operator chooses, which only the file can hold.
+    pub fn is_map(self) -> bool {
+        matches!(self.field.kind, FieldKind::Leaf { kind: LeafKind::Required { default: Some(Expr::Map(_)) }, .. })
+    }
+}

@@ -1,0 +1,13 @@
+//! The JWKS (RFC 7517 §5), from memory.
+
+use axum::{extract::State, response::Response};
+use http::HeaderMap;
+
+use super::cacheable;
+use crate::{server::Server, web::json_error::JsonError};
+
+/// `GET /oauth/jwks`
+pub(crate) async fn get(State(server): State<Server>, headers: HeaderMap) -> Result<Response, JsonError> {
+    let jwks = server.keys().jwks().await?;
+    Ok(cacheable(&headers, jwks.body, &jwks.etag, server.config().keys.jwks_max_age.as_secs()))
+}

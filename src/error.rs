@@ -1,0 +1,34 @@
+//! What can go wrong while answering a request.
+
+use std::time::Duration;
+
+use crate::oauth::OAuthError;
+
+/// The result of everything that talks to the store.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Each endpoint picks the envelope (JSON, challenge, redirect, page) for what is in here.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request broke a rule of the protocol. Safe to show.
+    #[error(transparent)]
+    Protocol(#[from] OAuthError),
+    /// We cannot answer now, but soon: 503 with `Retry-After`, never a 500.
+    #[error("temporarily unavailable: {reason}")]
+    Unavailable { reason: &'static str, retry_after: Duration },
+    /// A fault of ours. Logged with an id; the client learns `server_error`.
+    #[error(transparent)]
+    Internal(#[from] anyhow::Error),
+}
+
+impl Error {
+    /// [`Error::Unavailable`] with a second to wait.
+    pub fn unavailable(reason: &'static str) -> Self {
+        Self::Unavailable { reason, retry_after: Duration::from_secs(1) }
+    }
+
+    /// [`Error::Internal`] with a message for the log.
+    pub fn internal(message: impl std::fmt::Display + std::fmt::Debug + Send + Sync + 'static) -> Self {
+        Self::Internal(anyhow::Error::msg(message))
+    }
+}

@@ -1,0 +1,43 @@
+//! The client credentials grant (OAuth 2.1 §4.2): a client speaks for itself.
+
+use super::{TokenRequest, token_response};
+use crate::{
+    error::Result,
+    oauth::{
+        Client, ErrorCode, OAuthError, Params, Resource, Scope,
+        client::ClientType,
+        resource,
+        scope::{OFFLINE_ACCESS, OPENID},
+        token_response::TokenResponse,
+    },
+    server::Server,
+    tokens::access_token::{self, Subject},
+};
+
+/// Scopes that are about a person, of whom there is none here.
+const OF_PEOPLE: &[&str] = &[OPENID, "profile", "email", "address", "phone", OFFLINE_ACCESS];
+
+pub(super) async fn exchange(server: &Server, request: &TokenRequest<'_>) -> Result<TokenResponse> {
+    let client = &request.client;
+    if client.client_type != ClientType::Confidential {
+        return Err(OAuthError::new(ErrorCode::UnauthorizedClient, "Only a confidential client can use client_credentials.").into());
+    }
+    let scope = requested_scope(request.params, client)?;
+    let resources = resource::granted(Resource::from_params(request.params)?, &client.resources)?;
+    let access_token = access_token::issue(server, client, Subject::Client, &scope, &resources).await?;
+    Ok(token_response(server, access_token, None, scope))
+}
+
+fn requested_scope(params: &Params, client: &Client) -> Result<Scope, OAuthError> {
+    let Some(text) = params.get("scope") else {
+        return Ok(OF_PEOPLE.iter().fold(client.scope.clone(), |scope, token| scope.without(token)));
+    };
+    let requested = Scope::parse(text).map_err(|_| OAuthError::invalid_scope("The scope has characters that are not allowed."))?;
+    if requested.contains(OPENID) || requested.contains(OFFLINE_ACCESS) {
+        return Err(OAuthError::invalid_scope("openid and offline_access are about a person: client_credentials has none."));
+    }
+    if requested.is_empty() || !requested.is_within(&client.scope) {
+        return Err(OAuthError::invalid_scope("The client is not registered for every scope that it asked for."));
+    }
+    Ok(requested)
+}

@@ -1,0 +1,141 @@
+//! Refreshing (OAuth 2.1 §4.3): the successor replaces the token, a retry gets the same successor, reuse ends the grant.
+
+use super::{TokenRequest, narrowed_resources, narrowed_scope, token_response};
+use crate::{
+    audit::{Actor, AuditEvent, AuditName},
+    clock::Timestamp,
+    error::Result,
+    oauth::{OAuthError, Resource, Scope, client::RefreshRotation, token_response::TokenResponse},
+    server::Server,
+    store::{
+        audit_events::RecordEvent,
+        grants::{Grant, RevokeGrant, Standing, Swapped, UseRefreshToken},
+    },
+    tokens::{
+        access_token::{self, Subject},
+        refresh_token::{self, RefreshToken},
+    },
+};
+
+pub(super) async fn exchange(server: &Server, request: &TokenRequest<'_>) -> Result<TokenResponse> {
+    let presented = request.params.required("refresh_token")?;
+    let token = refresh_token::recognise(server, &request.client.id, presented).await?.ok_or_else(unknown)?;
+    let now = server.clock().now();
+
+    let mut attempt = Attempt::load(server, request, token, now).await?;
+    if attempt.turn == Turn::Current && attempt.swap(server, request, now).await? == Swapped::Missed {
+        // Somebody was quicker: what they did decides, and nobody swaps twice.
+        attempt = Attempt::load(server, request, token, now).await?;
+        if attempt.turn == Turn::Current {
+            return Err(ended().into());
+        }
+    }
+    match attempt.turn {
+        Turn::Current => {}
+        Turn::Retry => record_retry(server, request, &attempt.grant, now).await?,
+        Turn::Reuse => return Err(end_reused(server, request, &attempt.grant, token, now).await?.into()),
+    }
+
+    let Attempt { grant, scope, resources, .. } = attempt;
+    let successor = RefreshToken { grant_id: grant.id, generation: token.generation + step(request.client.refresh_rotation) };
+    let refresh_token = refresh_token::issue(server, &request.client.id, successor).await?;
+    let access_token = access_token::issue(server, &request.client, Subject::Person(&grant), &scope, &resources).await?;
+    Ok(token_response(server, access_token, Some(refresh_token), scope))
+}
+
+/// Where a genuine token stands in its chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Current,
+    /// The one before the current, within `refresh_retry_window` of its rotation: the answer was lost.
+    Retry,
+    /// Any other older token: it leaked.
+    Reuse,
+}
+
+/// A use of a token that broke no rule, before anything is changed.
+struct Attempt {
+    grant: Grant,
+    turn: Turn,
+    scope: Scope,
+    resources: Vec<Resource>,
+}
+
+impl Attempt {
+    /// All refusals are decided here, before rotation.
+    async fn load(server: &Server, request: &TokenRequest<'_>, token: RefreshToken, now: Timestamp) -> Result<Self> {
+        let grant = server.store().grant(token.grant_id).await?.ok_or_else(unknown)?;
+        let tokens = &server.config().tokens;
+        let has_idled = now.since(grant.last_used_at) >= tokens.refresh_token_idle_ttl;
+        if grant.standing != Standing::Stands || grant.expires_at <= now || has_idled {
+            return Err(ended().into());
+        }
+        let turn = turn(&grant, token, now.since(grant.last_used_at) <= tokens.refresh_retry_window);
+        // Reuse is told from a leaked token whatever else the request says.
+        let (scope, resources) = match turn {
+            Turn::Reuse => (grant.scope.clone(), grant.resources.clone()),
+            Turn::Current | Turn::Retry => {
+                (narrowed_scope(request.params, &grant.scope)?, narrowed_resources(request.params, &grant.resources)?)
+            }
+        };
+        Ok(Self { grant, turn, scope, resources })
+    }
+
+    async fn swap(&self, server: &Server, request: &TokenRequest<'_>, now: Timestamp) -> Result<Swapped> {
+        let verb = UseRefreshToken {
+            grant_id: self.grant.id,
+            generation: self.grant.generation,
+            rotation: request.client.refresh_rotation,
+            now,
+            idle_since: now.before(server.config().tokens.refresh_token_idle_ttl),
+        };
+        server.store().write(verb).await
+    }
+}
+
+fn turn(grant: &Grant, token: RefreshToken, is_within_window: bool) -> Turn {
+    match grant.generation - token.generation {
+        0 => Turn::Current,
+        1 if is_within_window => Turn::Retry,
+        _ => Turn::Reuse,
+    }
+}
+
+const fn step(rotation: RefreshRotation) -> i64 {
+    match rotation {
+        RefreshRotation::Rotate => 1,
+        RefreshRotation::Keep => 0,
+    }
+}
+
+async fn record_retry(server: &Server, request: &TokenRequest<'_>, grant: &Grant, now: Timestamp) -> Result<()> {
+    let event = AuditEvent::new(now, AuditName::RefreshTokenRetried, Actor::Client(request.client.id.clone()), request.origin)
+        .about(grant.person_id)
+        .of_client(&grant.client_id)
+        .of_grant(grant.id);
+    server.store().write(RecordEvent(event)).await
+}
+
+/// Of several who find the reuse, the one who revokes writes the event.
+async fn end_reused(server: &Server, request: &TokenRequest<'_>, grant: &Grant, token: RefreshToken, now: Timestamp) -> Result<OAuthError> {
+    let event = AuditEvent::new(now, AuditName::RefreshTokenReused, Actor::Client(request.client.id.clone()), request.origin)
+        .about(grant.person_id)
+        .of_client(&grant.client_id)
+        .of_grant(grant.id)
+        .with("generation_presented", token.generation)
+        .with("generation_current", grant.generation);
+    if server.store().write(RevokeGrant { grant_id: grant.id, event }).await? == Swapped::Done {
+        tracing::warn!(client.id = %grant.client_id, grant.id = %grant.id, "refresh token reused: chain revoked");
+    }
+    Ok(OAuthError::invalid_grant(
+        "This refresh token was used before: everything that it obtained has been ended. The person must sign in again.",
+    ))
+}
+
+fn unknown() -> OAuthError {
+    OAuthError::invalid_grant("The refresh token is unknown, or was issued to another client.")
+}
+
+fn ended() -> OAuthError {
+    OAuthError::invalid_grant("The refresh token has expired or was revoked: the person must sign in again.")
+}

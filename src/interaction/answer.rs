@@ -1,0 +1,137 @@
+//! Carrying out the next step: ask, refuse, or issue a code.
+
+use super::next_step::{ConsentState, Step, granted_scope, next_step};
+use crate::{
+    audit::{Actor, AuditEvent, AuditName, Origin},
+    clock::Timestamp,
+    error::Result,
+    oauth::{AuthorizationRequest, ErrorCode, OAuthError, Scope, authorization_request::Reply, scope::OFFLINE_ACCESS},
+    secret::Secret,
+    server::Server,
+    store::{
+        audit_events::RecordEvent,
+        authorization_codes::{AuthorizationCode, InsertAuthorizationCode},
+        browser_sessions::BrowserSession,
+        consents::{Consent, GiveConsent},
+    },
+};
+
+/// What the browser is told next.
+pub(crate) enum Next {
+    SignIn,
+    /// Ask whether the client may have this.
+    AskConsent(Scope),
+    /// Send the client its answer.
+    Answer(Answer),
+}
+
+/// An authorization response (OAuth 2.1 §4.1.2).
+pub(crate) struct Answer {
+    pub reply: Reply,
+    pub outcome: Result<Secret, OAuthError>,
+}
+
+/// A request at a browser.
+pub(crate) struct Visit<'a> {
+    pub request: &'a AuthorizationRequest,
+    /// When the request arrived.
+    pub asked_at: Timestamp,
+    /// Who is signed in.
+    pub session: Option<&'a BrowserSession>,
+}
+
+/// Decides with the consent on record, and does it.
+pub(crate) async fn proceed(server: &Server, visit: &Visit<'_>) -> Result<Next> {
+    let record = match visit.session {
+        Some(session) => server.store().consent(session.person_id, &visit.request.client.id).await?,
+        None => None,
+    };
+    let consent = ConsentState { on_record: record.as_ref(), just_given: false };
+    let step = next_step(visit.request, visit.asked_at, visit.session.map(|session| session.auth_time), consent);
+    carry_out(server, visit, step, consent).await
+}
+
+async fn carry_out(server: &Server, visit: &Visit<'_>, step: Step, consent: ConsentState<'_>) -> Result<Next> {
+    let request = visit.request;
+    let answer = |outcome| Next::Answer(Answer { reply: request.reply.clone(), outcome });
+    Ok(match (step, visit.session) {
+        (Step::SignIn, _) | (Step::Answer, None) => Next::SignIn,
+        (Step::AskConsent, _) => Next::AskConsent(granted_scope(request, consent)),
+        (Step::Refuse(error), _) => answer(Err(error)),
+        (Step::Answer, Some(session)) => answer(Ok(issue_code(server, request, session, consent).await?)),
+    })
+}
+
+/// The person pressed Allow: remembers it, and goes on if everything else still holds.
+pub(crate) async fn give_consent(server: &Server, visit: &Visit<'_>, session: &BrowserSession, origin: Origin) -> Result<Next> {
+    let record = server.store().consent(session.person_id, &visit.request.client.id).await?;
+    let consent = ConsentState { on_record: record.as_ref(), just_given: true };
+    let step = next_step(visit.request, visit.asked_at, Some(session.auth_time), consent);
+    if step == Step::Answer {
+        remember(server, visit.request, session, consent, origin).await?;
+    }
+    carry_out(server, visit, step, consent).await
+}
+
+async fn remember(
+    server: &Server,
+    request: &AuthorizationRequest,
+    session: &BrowserSession,
+    consent: ConsentState<'_>,
+    origin: Origin,
+) -> Result<()> {
+    let now = server.clock().now();
+    let client_id = request.client.id.clone();
+    let mut scope = granted_scope(request, consent);
+    let mut resources = request.resources.clone();
+    if let Some(before) = consent.on_record {
+        scope = before.scope.joined_with(&scope);
+        resources.extend(before.resources.iter().filter(|resource| !request.resources.contains(resource)).cloned());
+    }
+    let event = AuditEvent::new(now, AuditName::ConsentGiven, Actor::Person(session.person_id), origin)
+        .about(session.person_id)
+        .of_client(&client_id)
+        .with("scope", scope.to_string());
+    let consent = Consent { client_id, scope, resources, given_at: now };
+    server.store().write(GiveConsent { person_id: session.person_id, consent, event }).await
+}
+
+/// The person pressed Deny (OAuth 2.1 §4.1.2.1).
+pub(crate) async fn deny(server: &Server, request: &AuthorizationRequest, session: &BrowserSession, origin: Origin) -> Result<Answer> {
+    let event = AuditEvent::new(server.clock().now(), AuditName::ConsentDenied, Actor::Person(session.person_id), origin)
+        .about(session.person_id)
+        .of_client(&request.client.id);
+    server.store().write(RecordEvent(event)).await?;
+    let denied = OAuthError::new(ErrorCode::AccessDenied, "The person did not allow it.");
+    Ok(Answer { reply: request.reply.clone(), outcome: Err(denied) })
+}
+
+async fn issue_code(
+    server: &Server,
+    request: &AuthorizationRequest,
+    session: &BrowserSession,
+    consent: ConsentState<'_>,
+) -> Result<Secret> {
+    let now = server.clock().now();
+    let code = Secret::generate();
+    let scope = granted_scope(request, consent);
+    let lives_on = scope.contains(OFFLINE_ACCESS);
+    server
+        .store()
+        .write(InsertAuthorizationCode(AuthorizationCode {
+            hash: code.hash(),
+            person_id: session.person_id,
+            client_id: request.client.id.clone(),
+            session_id: (!lives_on).then_some(session.id),
+            scope,
+            resources: request.resources.clone(),
+            redirect_uri: request.reply.return_address.as_str().to_owned(),
+            code_challenge: request.code_challenge.clone(),
+            auth_time: session.auth_time,
+            amr: session.amr.clone(),
+            created_at: now,
+            expires_at: now.after(server.config().tokens.authorization_code_ttl),
+        }))
+        .await?;
+    Ok(code)
+}

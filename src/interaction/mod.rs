@@ -1,0 +1,10 @@
+//! What the person must still do before an authorization request can be answered.
+
+mod answer;
+mod next_step;
+mod pending;
+mod validation;
+
+pub(crate) use answer::{Answer, Next, Visit, deny, give_consent, proceed};
+pub(crate) use pending::Pending;
+pub(crate) use validation::{Refusal, validate};

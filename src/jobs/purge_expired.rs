@@ -1,0 +1,33 @@
+//! Deletes what expired, in small batches, on one node at a time.
+
+use std::time::Duration;
+
+use crate::{
+    error::Result,
+    server::Server,
+    store::{
+        grants::Swapped,
+        jobs::{FinishJob, LeaseJob},
+        purge::{Expiring, Purge, Purged},
+    },
+};
+
+const NAME: &str = "purge_expired";
+const EVERY: Duration = Duration::from_mins(1);
+/// Longer than a run takes; a node that dies in it is replaced then.
+const LEASE: Duration = Duration::from_mins(5);
+
+/// Purges, if this node gets the lease.
+pub(crate) async fn run(server: &Server) -> Result<()> {
+    let now = server.clock().now();
+    let node = server.node();
+    let lease = LeaseJob { name: NAME, node, now, until: now.after(LEASE), not_run_since: now.before(EVERY) };
+    if server.store().write(lease).await? == Swapped::Missed {
+        return Ok(());
+    }
+    let expired_before = now.before(Expiring::KEPT_FOR);
+    for &table in Expiring::ALL {
+        while server.store().write(Purge { table, expired_before }).await? == Purged::OneBatch {}
+    }
+    server.store().write(FinishJob { name: NAME, node, now: server.clock().now() }).await
+}

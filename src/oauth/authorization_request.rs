@@ -1,0 +1,143 @@
+//! The authorization request (OAuth 2.1 §4.1.1), once client and redirect URI are trusted.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    client::Client,
+    error::{ErrorCode, OAuthError},
+    grant_type::GrantType,
+    params::Params,
+    pkce::CodeChallenge,
+    prompt::Prompt,
+    redirect_uri::ReturnAddress,
+    resource::{self, Resource},
+    response_mode::ResponseMode,
+    scope::{self, Scope},
+};
+
+/// The parameters that matter to us; the normalised request consists of these.
+const KNOWN: &[&str] = &[
+    "client_id",
+    "code_challenge",
+    "code_challenge_method",
+    "login_hint",
+    "max_age",
+    "prompt",
+    "redirect_uri",
+    "resource",
+    "response_mode",
+    "response_type",
+    "scope",
+    "state",
+];
+
+/// Where the answer to a request goes, known before the rest of it is looked at.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub return_address: ReturnAddress,
+    pub response_mode: ResponseMode,
+    /// Echoed to the client (§4.1.2).
+    pub state: Option<String>,
+}
+
+impl Reply {
+    /// A mode that we do not know is refused later, by redirecting in the default one.
+    pub fn new(return_address: ReturnAddress, params: &Params) -> Self {
+        Self {
+            return_address,
+            response_mode: params.get("response_mode").and_then(ResponseMode::parse).unwrap_or_default(),
+            state: params.get("state").map(str::to_owned),
+        }
+    }
+}
+
+/// A request that follows every rule.
+#[derive(Clone, Debug)]
+pub struct AuthorizationRequest {
+    pub client: Arc<Client>,
+    pub reply: Reply,
+    pub scope: Scope,
+    pub resources: Vec<Resource>,
+    pub code_challenge: CodeChallenge,
+    pub prompt: Prompt,
+    pub max_age: Option<Duration>,
+    pub login_hint: Option<String>,
+    /// The request, normalised: parsing it again gives the same.
+    pub params: Params,
+}
+
+impl AuthorizationRequest {
+    /// Checks everything that follows client and redirect URI; a refusal goes to `reply`.
+    pub fn parse(client: Arc<Client>, reply: Reply, params: &Params) -> Result<Self, OAuthError> {
+        params.check()?;
+        refuse_request_objects(params)?;
+        response_type(params)?;
+        if params.get("response_mode").is_some_and(|mode| ResponseMode::parse(mode).is_none()) {
+            return Err(OAuthError::invalid_request("The response_mode is not supported; use query or form_post."));
+        }
+        client.may_use(GrantType::AuthorizationCode)?;
+        let prompt = params.get("prompt").map_or(Ok(Prompt::default()), Prompt::parse)?;
+        let scope = requested_scope(params, &client)?;
+        // `OpenID` Core §3.1.2.1.
+        if scope.contains(scope::OPENID) && params.get("scope").is_some() && params.get("redirect_uri").is_none() {
+            return Err(OAuthError::invalid_request("With the scope 'openid' the parameter 'redirect_uri' is required."));
+        }
+        Ok(Self {
+            scope,
+            resources: resource::granted(Resource::from_params(params)?, &client.resources)?,
+            code_challenge: CodeChallenge::from_params(params)?,
+            prompt,
+            max_age: params.get("max_age").map(max_age).transpose()?,
+            login_hint: params.get("login_hint").map(str::to_owned),
+            params: normalised(params),
+            client,
+            reply,
+        })
+    }
+
+    /// Whether the person must authenticate again in any case (`OpenID` Core §3.1.2.1: `max_age=0` is `prompt=login`).
+    pub fn wants_login(&self) -> bool {
+        self.prompt.login || self.max_age == Some(Duration::ZERO)
+    }
+}
+
+fn refuse_request_objects(params: &Params) -> Result<(), OAuthError> {
+    if params.get("request").is_some() {
+        return Err(OAuthError::new(ErrorCode::RequestNotSupported, "Send the parameters themselves: 'request' is not supported."));
+    }
+    if params.get("request_uri").is_some() {
+        return Err(OAuthError::new(ErrorCode::RequestUriNotSupported, "Send the parameters themselves: 'request_uri' is not supported."));
+    }
+    Ok(())
+}
+
+fn response_type(params: &Params) -> Result<(), OAuthError> {
+    if params.required("response_type")? == "code" {
+        Ok(())
+    } else {
+        Err(OAuthError::new(ErrorCode::UnsupportedResponseType, "Only response_type=code is supported."))
+    }
+}
+
+/// Asking for nothing gives the client's scopes. With `openid`, what is not allowed is dropped (`OpenID` Core §3.1.2.1).
+fn requested_scope(params: &Params, client: &Client) -> Result<Scope, OAuthError> {
+    let Some(text) = params.get("scope") else { return Ok(client.scope.clone()) };
+    let requested = Scope::parse(text).map_err(|_| OAuthError::invalid_scope("The scope has characters that are not allowed."))?;
+    let allowed = requested.limited_to(&client.scope);
+    if allowed.is_empty() || (!requested.contains(scope::OPENID) && allowed != requested) {
+        return Err(OAuthError::invalid_scope("The client is not registered for every scope that it asked for."));
+    }
+    Ok(allowed)
+}
+
+fn max_age(text: &str) -> Result<Duration, OAuthError> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse::<u32>() {
+        Ok(seconds) if is_number => Ok(Duration::from_secs(seconds.into())),
+        _ => Err(OAuthError::invalid_request("max_age must be a number of seconds.")),
+    }
+}
+
+fn normalised(params: &Params) -> Params {
+    Params::from_pairs(params.pairs().iter().filter(|(name, _)| KNOWN.contains(&name.as_str())).cloned().collect())
+}

@@ -1,0 +1,204 @@
+//! What is known about a client (OAuth 2.1 §2).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    error::{ErrorCode, OAuthError},
+    grant_type::GrantType,
+    redirect_uri::{RedirectUri, ReturnAddress},
+    resource::Resource,
+    scope::Scope,
+};
+use crate::{clock::Timestamp, secret::SecretHash};
+
+/// A client identifier (OAuth 2.1 §2.2): printable ASCII, and never the form of a person's id.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ClientId(String);
+
+/// Why a text cannot be a client identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MalformedClientId {
+    #[error("a client id has 1 to 255 printable ASCII characters, without spaces")]
+    Characters,
+    #[error("a client id must not be a UUID: it could be taken for a person's id (RFC 9068 §5)")]
+    Uuid,
+}
+
+impl ClientId {
+    /// Parses an identifier.
+    pub fn parse(text: &str) -> Result<Self, MalformedClientId> {
+        if text.is_empty() || text.len() > 255 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(MalformedClientId::Characters);
+        }
+        if uuid::Uuid::try_parse(text).is_ok() {
+            return Err(MalformedClientId::Uuid);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The identifier.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether the client can keep a secret (OAuth 2.1 §2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientType {
+    Confidential,
+    Public,
+}
+
+impl ClientType {
+    /// As stored and shown.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Confidential => "confidential",
+            Self::Public => "public",
+        }
+    }
+}
+
+/// What kind of program the client is (`OpenID` Registration §2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApplicationType {
+    Native,
+    Web,
+}
+
+impl ApplicationType {
+    /// As registered.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Web => "web",
+        }
+    }
+}
+
+/// Who registered the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trust {
+    Operator,
+    SelfRegistered,
+}
+
+impl Trust {
+    /// As stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::SelfRegistered => "self_registered",
+        }
+    }
+}
+
+/// Whether every refresh makes a new refresh token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefreshRotation {
+    Rotate,
+    /// For confidential clients only (OAuth 2.1 §4.3.1).
+    Keep,
+}
+
+/// A registered client.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_field_names, reason = "`client_type` is the spec's word")]
+pub struct Client {
+    pub id: ClientId,
+    /// What people are shown.
+    pub name: String,
+    pub client_type: ClientType,
+    pub application_type: ApplicationType,
+    pub redirect_uris: Vec<RedirectUri>,
+    pub grant_types: Vec<GrantType>,
+    /// What it may ask for, and gets when it asks for nothing.
+    pub scope: Scope,
+    /// The audiences it may ask for (RFC 8707).
+    pub resources: Vec<Resource>,
+    /// The audiences whose tokens it may introspect, beside its own tokens.
+    pub introspects: Vec<Resource>,
+    /// Run by the operator: people are not asked for consent.
+    pub first_party: bool,
+    pub trust: Trust,
+    pub refresh_rotation: RefreshRotation,
+    /// At most two, to change a secret without an outage.
+    pub secrets: Vec<SecretHash>,
+    pub created_at: Timestamp,
+    pub disabled_at: Option<Timestamp>,
+    /// What was issued earlier is void.
+    pub tokens_not_before: Option<Timestamp>,
+}
+
+impl Client {
+    /// `unauthorized_client` unless the client is registered for `grant_type` (OAuth 2.1 §3.2.4).
+    pub fn may_use(&self, grant_type: GrantType) -> Result<(), OAuthError> {
+        if self.grant_types.contains(&grant_type) {
+            Ok(())
+        } else {
+            Err(OAuthError::new(
+                ErrorCode::UnauthorizedClient,
+                "The client is not registered for this grant_type; an operator can add it with 'grantor client update --grant-type'.",
+            ))
+        }
+    }
+
+    /// Whether the redirect URI is one that is registered (OAuth 2.1 §4.1.1); without one the only registered is meant.
+    pub fn return_address(&self, requested: Option<&str>) -> Option<ReturnAddress> {
+        match (requested, self.redirect_uris.as_slice()) {
+            (Some(requested), registered) => registered.iter().find_map(|uri| uri.accept(requested, self.application_type)),
+            (None, [only]) => Some(only.return_address()),
+            (None, _) => None,
+        }
+    }
+
+    /// Whether a consent given earlier counts, or may be left out for a first-party client: not if any program
+    /// on the person's device could be behind the request (OAuth 2.1 §7.3.1, RFC 8252 §8.6).
+    pub fn can_skip_consent(&self, return_address: &ReturnAddress) -> bool {
+        self.client_type == ClientType::Confidential || return_address.is_claimed()
+    }
+
+    /// Whether the client is registered to get refresh tokens.
+    pub fn gets_refresh_tokens(&self) -> bool {
+        self.grant_types.contains(&GrantType::RefreshToken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 9068 §5: a client's `sub` must not read as a person's.
+    #[test]
+    fn a_uuid_in_any_spelling_is_no_client_id() {
+        for text in [
+            "67e55044-10b1-426f-9247-bb680e5fe0c8",
+            "67e5504410b1426f9247bb680e5fe0c8",
+            "{67e55044-10b1-426f-9247-bb680e5fe0c8}",
+            "urn:uuid:67e55044-10b1-426f-9247-bb680e5fe0c8",
+        ] {
+            assert_eq!(ClientId::parse(text), Err(MalformedClientId::Uuid), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_client_id_is_printable_ascii() {
+        assert!(ClientId::parse("app-1").is_ok());
+        for text in ["", "a b", "a\0", "ä"] {
+            assert_eq!(ClientId::parse(text), Err(MalformedClientId::Characters));
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The client authentication methods (IANA "OAuth Token Endpoint Authentication Methods").
+
+/// How a client proves who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAuthMethod {
+    None,
+    ClientSecretBasic,
+    ClientSecretPost,
+}
+
+impl ClientAuthMethod {
+    /// What the metadata document announces for the token and revocation endpoints (RFC 8414 §2).
+    pub const ALL: &[Self] = &[Self::ClientSecretBasic, Self::ClientSecretPost, Self::None];
+    /// What it announces for introspection, which public clients may not use (RFC 7662 §2.1).
+    pub const CONFIDENTIAL: &[Self] = &[Self::ClientSecretBasic, Self::ClientSecretPost];
+
+    /// The registered value.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Every registered error code with its status (OAuth 2.1 §3.2.4 and §4.1.2.1, RFC 8707 §2, `OpenID` Core §3.1.2.6).
+
+use std::{borrow::Cow, fmt};
+
+/// A code of the IANA registry "OAuth Extensions Error".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorCode {
+    AccessDenied,
+    ConsentRequired,
+    InvalidClient,
+    InvalidGrant,
+    InvalidRequest,
+    InvalidScope,
+    InvalidTarget,
+    LoginRequired,
+    RequestNotSupported,
+    RequestUriNotSupported,
+    ServerError,
+    TemporarilyUnavailable,
+    UnauthorizedClient,
+    UnsupportedGrantType,
+    UnsupportedResponseType,
+}
+
+impl ErrorCode {
+    /// The registered string, and the HTTP status when the answer is not a redirect.
+    const fn row(self) -> (&'static str, u16) {
+        match self {
+            Self::AccessDenied => ("access_denied", 403),
+            Self::ConsentRequired => ("consent_required", 400),
+            Self::InvalidClient => ("invalid_client", 401),
+            Self::InvalidGrant => ("invalid_grant", 400),
+            Self::InvalidRequest => ("invalid_request", 400),
+            Self::InvalidScope => ("invalid_scope", 400),
+            Self::InvalidTarget => ("invalid_target", 400),
+            Self::LoginRequired => ("login_required", 400),
+            Self::RequestNotSupported => ("request_not_supported", 400),
+            Self::RequestUriNotSupported => ("request_uri_not_supported", 400),
+            Self::ServerError => ("server_error", 500),
+            Self::TemporarilyUnavailable => ("temporarily_unavailable", 503),
+            Self::UnauthorizedClient => ("unauthorized_client", 400),
+            Self::UnsupportedGrantType => ("unsupported_grant_type", 400),
+            Self::UnsupportedResponseType => ("unsupported_response_type", 400),
+        }
+    }
+
+    /// The registered string.
+    pub const fn as_str(self) -> &'static str {
+        self.row().0
+    }
+
+    /// The HTTP status when the answer is not a redirect.
+    pub const fn status(self) -> u16 {
+        self.row().1
+    }
+}
+
+/// A refusal that is always safe to show: the description says what to change and never echoes input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OAuthError {
+    pub code: ErrorCode,
+    /// Characters of OAuth 2.1 §3.2.4: printable ASCII without `"` and `\`.
+    pub description: Cow<'static, str>,
+}
+
+impl OAuthError {
+    /// A refusal with a fixed description.
+    pub fn new(code: ErrorCode, description: &'static str) -> Self {
+        Self { code, description: Cow::Borrowed(description) }
+    }
+
+    /// `invalid_request`.
+    pub fn invalid_request(description: &'static str) -> Self {
+        Self::new(ErrorCode::InvalidRequest, description)
+    }
+
+    /// `invalid_request` because a parameter, named by us, is missing.
+    pub fn missing(parameter: &'static str) -> Self {
+        Self { code: ErrorCode::InvalidRequest, description: Cow::Owned(format!("The parameter '{parameter}' is missing.")) }
+    }
+
+    /// `invalid_grant`.
+    pub fn invalid_grant(description: &'static str) -> Self {
+        Self::new(ErrorCode::InvalidGrant, description)
+    }
+
+    /// `invalid_scope`.
+    pub fn invalid_scope(description: &'static str) -> Self {
+        Self::new(ErrorCode::InvalidScope, description)
+    }
+
+    /// `invalid_target` (RFC 8707 §2).
+    pub fn invalid_target(description: &'static str) -> Self {
+        Self::new(ErrorCode::InvalidTarget, description)
+    }
+}
+
+impl fmt::Display for OAuthError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code.as_str(), self.description)
+    }
+}
+
+impl std::error::Error for OAuthError {}

@@ -1,0 +1,29 @@
+//! What the specifications say: values and rules, without I/O and without a framework.
+
+pub mod authorization_request;
+pub mod claims;
+pub mod client;
+pub mod client_auth_method;
+pub mod error;
+pub mod grant_type;
+pub mod issuer;
+pub mod metadata;
+pub mod params;
+pub mod pkce;
+pub mod prompt;
+pub mod redirect_uri;
+pub mod resource;
+pub mod response_mode;
+pub mod scope;
+pub mod token_response;
+
+pub use authorization_request::AuthorizationRequest;
+pub use client::{Client, ClientId};
+pub use error::{ErrorCode, OAuthError};
+pub use grant_type::GrantType;
+pub use issuer::Issuer;
+pub use params::Params;
+pub use redirect_uri::{RedirectUri, ReturnAddress};
+pub use resource::Resource;
+pub use response_mode::ResponseMode;
+pub use scope::Scope;

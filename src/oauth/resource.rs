@@ -1,0 +1,121 @@
+//! Resource indicators (RFC 8707).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{error::OAuthError, issuer::Issuer, params::Params};
+
+/// An API, named by an absolute URI without fragment (RFC 8707 §2). Compared byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Resource(String);
+
+/// Why a text is not a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a resource is an absolute URI without fragment, for example https://api.example.com")]
+pub struct MalformedResource;
+
+impl Resource {
+    /// Parses an absolute URI without fragment.
+    pub fn parse(text: &str) -> Result<Self, MalformedResource> {
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+        match url::Url::parse(text) {
+            Ok(url) if is_plain && url.fragment().is_none() => Ok(Self(text.to_owned())),
+            _ => Err(MalformedResource),
+        }
+    }
+
+    /// The URI as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The `resource` parameters of a request, in their order (§2).
+    pub fn from_params(params: &Params) -> Result<Vec<Self>, OAuthError> {
+        let mut resources: Vec<Self> = Vec::new();
+        for text in params.all("resource") {
+            let resource =
+                Self::parse(text).map_err(|_| OAuthError::invalid_target("A 'resource' must be an absolute URI without fragment."))?;
+            if !resources.contains(&resource) {
+                resources.push(resource);
+            }
+        }
+        Ok(resources)
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a grant is for, given what the request names and what the client is registered for.
+/// Empty means the server itself: see [`audience`].
+pub fn granted(requested: Vec<Resource>, registered: &[Resource]) -> Result<Vec<Resource>, OAuthError> {
+    if requested.is_empty() {
+        return match registered {
+            [] => Ok(Vec::new()),
+            [only] => Ok(vec![only.clone()]),
+            _ => Err(OAuthError::invalid_target("This client has several resources: say which one with the parameter 'resource'.")),
+        };
+    }
+    within(requested, registered, "The client is not registered for this 'resource'.")
+}
+
+/// A token's resources, given what the request names and what was granted: narrower at most (RFC 8707 §2.2).
+pub fn narrowed(requested: Vec<Resource>, granted: &[Resource]) -> Result<Vec<Resource>, OAuthError> {
+    if requested.is_empty() {
+        return Ok(granted.to_vec());
+    }
+    within(requested, granted, "This 'resource' was not granted.")
+}
+
+fn within(requested: Vec<Resource>, allowed: &[Resource], refusal: &'static str) -> Result<Vec<Resource>, OAuthError> {
+    if requested.iter().all(|resource| allowed.contains(resource)) { Ok(requested) } else { Err(OAuthError::invalid_target(refusal)) }
+}
+
+/// The `aud` of a token: its resources, or the issuer if there is none.
+pub fn audience(resources: &[Resource], issuer: &Issuer) -> Vec<String> {
+    if resources.is_empty() {
+        return vec![issuer.as_str().to_owned()];
+    }
+    resources.iter().map(|resource| resource.0.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resources(texts: &[&str]) -> Vec<Resource> {
+        texts.iter().map(|text| Resource::parse(text).unwrap()).collect()
+    }
+
+    #[test]
+    fn relative_uris_fragments_and_spaces_are_refused() {
+        for text in ["", "api", "/api", "https://api.example.com/#x", "https://api.example.com/ x"] {
+            assert_eq!(Resource::parse(text), Err(MalformedResource));
+        }
+    }
+
+    /// RFC 8707 §2: without `resource`, the only registered one is meant; of several none can be guessed.
+    #[test]
+    fn without_resource_the_only_registered_one_is_meant() {
+        let one = resources(&["https://a.example"]);
+        let two = resources(&["https://a.example", "https://b.example"]);
+        assert_eq!(granted(vec![], &one).unwrap(), one);
+        assert_eq!(granted(vec![], &[]).unwrap(), vec![]);
+        assert!(granted(vec![], &two).is_err());
+        assert_eq!(granted(two.clone(), &two).unwrap(), two);
+        assert!(granted(resources(&["https://c.example"]), &two).is_err());
+        assert!(granted(one, &[]).is_err());
+    }
+
+    #[test]
+    fn a_later_request_only_narrows() {
+        let two = resources(&["https://a.example", "https://b.example"]);
+        assert_eq!(narrowed(resources(&["https://b.example"]), &two).unwrap(), resources(&["https://b.example"]));
+        assert!(narrowed(two, &resources(&["https://a.example"])).is_err());
+    }
+}

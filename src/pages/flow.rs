@@ -1,0 +1,103 @@
+//! From page to page, and back to the client.
+
+use axum::response::{IntoResponse, Response};
+
+use super::{
+    PAGE,
+    error::PageError,
+    views::{App, ErrorKind, Place},
+};
+use crate::{
+    clock::Timestamp,
+    error::Result,
+    interaction::{self, Answer, Next, Pending, Refusal, Visit},
+    oauth::{AuthorizationRequest, Issuer, Params, ReturnAddress},
+    response_modes,
+    server::Server,
+    web::{headers::see_other, session::Browser},
+};
+
+/// A sealed request that was opened and checked again.
+pub(super) struct Resumed {
+    pub request: AuthorizationRequest,
+    pub asked_at: Timestamp,
+    /// As it came, for the next form.
+    pub sealed: String,
+}
+
+impl Resumed {
+    /// Opens the parameter and validates the request anew: client and consent may have changed meanwhile.
+    pub(super) async fn open(server: &Server, sealed: &str) -> Result<Self, Response> {
+        let pending = Pending::open(server, sealed).await.map_err(|error| PageError::from(error).into_response())?;
+        let Ok(Pending { params, asked_at }) = pending else { return Err(PageError::of(ErrorKind::Expired).into_response()) };
+        let request = validated(server, &params).await?;
+        Ok(Self { request, asked_at, sealed: sealed.to_owned() })
+    }
+
+    pub(super) fn visit<'a>(&'a self, browser: &'a Browser) -> Visit<'a> {
+        Visit { request: &self.request, asked_at: self.asked_at, session: browser.session.as_ref() }
+    }
+
+    pub(super) fn app(&self) -> App<'_> {
+        app(&self.request.client.name, &self.request.reply.return_address)
+    }
+
+    /// Where the page for this step is.
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("{path}?request={}", self.sealed)
+    }
+
+    /// Where someone else can sign in to the same app.
+    pub(super) fn other_account_url(&self) -> String {
+        format!("{}&another=1", self.url("/login"))
+    }
+
+    /// Goes to the page of the next step, or answers the client.
+    pub(super) fn follow(&self, server: &Server, next: Next) -> Result<Response> {
+        match next {
+            Next::SignIn => see_other(&self.url("/login")),
+            Next::AskConsent(_) => see_other(&self.url("/consent")),
+            Next::Answer(answer) => send(&server.config().issuer, &answer),
+        }
+    }
+}
+
+/// What people are told of an app: its name, and where it lives.
+pub(super) fn app<'a>(name: &'a str, address: &'a ReturnAddress) -> App<'a> {
+    let host = address.display_host();
+    App { name, returns_to: if address.is_claimed() { Place::Host(host) } else { Place::ThisDevice(host) } }
+}
+
+/// A request that follows every rule, or the response that says which it breaks, to whom it may be said.
+async fn validated(server: &Server, params: &Params) -> Result<AuthorizationRequest, Response> {
+    let page = |error: PageError| error.into_response();
+    match interaction::validate(server, params).await {
+        Ok(Ok(request)) => Ok(request),
+        Ok(Err(Refusal::Page(error))) => Err(page(PageError::for_developer(error))),
+        Ok(Err(Refusal::Reply(reply, error))) => {
+            let answer = Answer { reply, outcome: Err(error) };
+            Err(send(&server.config().issuer, &answer).unwrap_or_else(|error| page(error.into())))
+        }
+        Err(error) => Err(page(error.into())),
+    }
+}
+
+/// Takes up a new authorization request: the authorization endpoint's whole work.
+pub(crate) async fn begin(server: &Server, params: &Params, browser: &Browser) -> Result<Response, PageError> {
+    let request = match validated(server, params).await {
+        Ok(request) => request,
+        Err(response) => return Ok(response),
+    };
+    let asked_at = server.clock().now();
+    let visit = Visit { request: &request, asked_at, session: browser.session.as_ref() };
+    let next = interaction::proceed(server, &visit).await?;
+    if let Next::Answer(answer) = &next {
+        return Ok(send(&server.config().issuer, answer)?);
+    }
+    let sealed = Pending { params: request.params.clone(), asked_at }.seal(server).await?;
+    Ok(Resumed { request, asked_at, sealed }.follow(server, next)?)
+}
+
+fn send(issuer: &Issuer, answer: &Answer) -> Result<Response> {
+    response_modes::send(issuer, PAGE, answer)
+}

@@ -1,0 +1,135 @@
+//! Sign-in: e-mail and password, for an app that asks or for the account page.
+
+use axum::{
+    extract::{RawQuery, Request, State},
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, header};
+
+use super::{
+    PAGE,
+    error::PageError,
+    flow::Resumed,
+    form, render,
+    views::{Login, SignInProblem, SigningIn},
+};
+use crate::{
+    accounts::sign_in,
+    error::{Error, Result},
+    interaction::{self, Next},
+    oauth::Params,
+    server::Server,
+    store::people::Person,
+    web::{
+        caller::Caller,
+        headers::{ContentPolicy, see_other},
+        session::Browser,
+    },
+};
+
+/// `GET /login`
+pub(crate) async fn get(State(server): State<Server>, RawQuery(query): RawQuery, browser: Browser) -> Result<Response, PageError> {
+    let params = Params::parse(&query.unwrap_or_default());
+    let resumed = match resume(&server, &params).await {
+        Ok(resumed) => resumed,
+        Err(response) => return Ok(response),
+    };
+    let known = if params.get("another").is_none() { signed_in(&server, &browser).await? } else { None };
+    if known.is_some() {
+        match &resumed {
+            None => return Ok(see_other("/account")?),
+            Some(resumed) => match interaction::proceed(&server, &resumed.visit(&browser)).await? {
+                Next::SignIn => {}
+                // Someone who is signed in came back by an old link.
+                next => return Ok(resumed.follow(&server, next)?),
+            },
+        }
+    }
+    let hint = resumed.as_ref().and_then(|resumed| resumed.request.login_hint.as_deref());
+    let form = Form { resumed: resumed.as_ref(), known: known.as_ref(), email: hint.unwrap_or_default(), problem: None };
+    Ok(form.show()?)
+}
+
+/// `POST /login`
+pub(crate) async fn post(
+    State(server): State<Server>,
+    caller: Caller,
+    mut browser: Browser,
+    request: Request,
+) -> Result<Response, PageError> {
+    let params = form(&server, request).await?;
+    let resumed = match resume(&server, &params).await {
+        Ok(resumed) => resumed,
+        Err(response) => return Ok(response),
+    };
+    let email = params.get("email").unwrap_or_default();
+    let password = params.get("password").unwrap_or_default();
+    let known = signed_in(&server, &browser).await?.filter(|known| known.email == email);
+    let form = |problem| Form { resumed: resumed.as_ref(), known: known.as_ref(), email, problem: Some(problem) };
+    let person = match sign_in::with_password(&server, email, password, caller.origin).await {
+        Ok(Some(person)) => person,
+        Ok(None) => return Ok(form(SignInProblem::WrongCredentials).show()?),
+        Err(Error::Unavailable { .. }) => return Ok(form(SignInProblem::Busy).show()?),
+        Err(fault) => return Err(fault.into()),
+    };
+    let client_id = resumed.as_ref().map(|resumed| &resumed.request.client.id);
+    browser.sign_in(&server, &person, sign_in::AMR_PASSWORD, &caller, client_id).await?;
+    match &resumed {
+        None => Ok(see_other("/account")?),
+        Some(resumed) => {
+            let next = interaction::proceed(&server, &resumed.visit(&browser)).await?;
+            Ok(resumed.follow(&server, next)?)
+        }
+    }
+}
+
+async fn resume(server: &Server, params: &Params) -> Result<Option<Resumed>, Response> {
+    match params.get("request") {
+        None => Ok(None),
+        Some(sealed) => Resumed::open(server, sealed).await.map(Some),
+    }
+}
+
+async fn signed_in(server: &Server, browser: &Browser) -> Result<Option<Person>> {
+    match &browser.session {
+        None => Ok(None),
+        Some(session) => server.store().person(session.person_id).await,
+    }
+}
+
+/// What the form shows.
+struct Form<'a> {
+    resumed: Option<&'a Resumed>,
+    /// Who is asked for the password once more.
+    known: Option<&'a Person>,
+    email: &'a str,
+    problem: Option<SignInProblem>,
+}
+
+impl Form<'_> {
+    fn show(&self) -> Result<Response> {
+        let other_account_url = self.resumed.map_or_else(|| "/login?another=1".to_owned(), Resumed::other_account_url);
+        let hints_at_another = !self.email.is_empty() && self.known.is_some_and(|known| known.email != self.email);
+        let person = match self.known {
+            Some(known) if !hints_at_another => SigningIn::Again { email: &known.email, other_account_url: &other_account_url },
+            _ => SigningIn::Anyone { email: self.email },
+        };
+        let page = Login {
+            page: PAGE,
+            app: self.resumed.map(Resumed::app),
+            request: self.resumed.map(|resumed| resumed.sealed.as_str()),
+            person,
+            problem: self.problem,
+        };
+        let mut response = render(&page, ContentPolicy::Flow)?.into_response();
+        match self.problem {
+            None => {}
+            Some(SignInProblem::WrongCredentials) => *response.status_mut() = StatusCode::BAD_REQUEST,
+            Some(SignInProblem::Busy) => {
+                *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                response.headers_mut().insert(header::RETRY_AFTER, 1.into());
+            }
+        }
+        Ok(response)
+    }
+}

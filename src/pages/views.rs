@@ -1,0 +1,265 @@
+//! What each page shows: plain, borrowed values, one struct for each template.
+
+use std::borrow::Cow;
+
+use askama::Template;
+use rust_i18n::t;
+
+use super::sentence::{Shown, sentence};
+use crate::web::assets::asset;
+use crate::web::page::Page;
+
+/// An app as its developer described it: nothing here is ours.
+#[derive(Clone, Copy)]
+pub(crate) struct App<'a> {
+    /// `client_name`, or the `client_id` where there is none.
+    pub(crate) name: &'a str,
+    pub(crate) returns_to: Place<'a>,
+}
+
+impl App<'_> {
+    /// The letter that stands for the app.
+    fn monogram(&self) -> String {
+        let letter = self.name.chars().find(|c| c.is_alphanumeric());
+        letter.map_or_else(|| "·".to_owned(), |letter| letter.to_uppercase().collect())
+    }
+
+    fn is_on_this_device(&self) -> bool {
+        matches!(self.returns_to, Place::ThisDevice(_))
+    }
+}
+
+/// Where the person is sent back.
+#[derive(Clone, Copy)]
+pub(crate) enum Place<'a> {
+    /// The host of an `https` redirect URI.
+    Host(&'a str),
+    /// A loopback host or a private-use scheme: any program here could be behind it (RFC 8252 §8.6).
+    ThisDevice(&'a str),
+}
+
+impl Place<'_> {
+    fn text(&self) -> &str {
+        match self {
+            Self::Host(text) | Self::ThisDevice(text) => text,
+        }
+    }
+}
+
+/// A time, for machines and for people.
+#[derive(Clone, Copy)]
+pub(crate) struct Moment<'a> {
+    pub(crate) rfc3339: &'a str,
+    pub(crate) text: &'a str,
+}
+
+/// A scope and what it allows in plain words.
+pub(crate) struct ScopeLine<'a> {
+    pub(crate) name: &'a str,
+    /// Without one, the page shows the name.
+    pub(crate) sentence: Option<Cow<'a, str>>,
+}
+
+impl<'a> ScopeLine<'a> {
+    /// `configured` is the operator's sentence for this scope and goes before ours.
+    pub(crate) fn new(page: Page<'_>, name: &'a str, configured: Option<&'a str>) -> Self {
+        let sentence = configured.map(Cow::Borrowed).or_else(|| well_known(page.lang, name));
+        Self { name, sentence }
+    }
+}
+
+/// The scopes of `OpenID` Connect Core §5.4 and §11, in our words.
+fn well_known(lang: &str, scope: &str) -> Option<Cow<'static, str>> {
+    match scope {
+        "openid" => Some(t!("scope.openid", locale = lang)),
+        "profile" => Some(t!("scope.profile", locale = lang)),
+        "email" => Some(t!("scope.email", locale = lang)),
+        "address" => Some(t!("scope.address", locale = lang)),
+        "phone" => Some(t!("scope.phone", locale = lang)),
+        "offline_access" => Some(t!("scope.offline_access", locale = lang)),
+        _ => None,
+    }
+}
+
+/// `GET /login`, and the answer to a `POST` that signed nobody in.
+#[derive(Template)]
+#[template(path = "login.html")]
+pub(crate) struct Login<'a> {
+    pub(crate) page: Page<'a>,
+    /// Without one, the person goes on to the account page.
+    pub(crate) app: Option<App<'a>>,
+    /// The sealed authorization request.
+    pub(crate) request: Option<&'a str>,
+    pub(crate) person: SigningIn<'a>,
+    pub(crate) problem: Option<SignInProblem>,
+}
+
+/// Whose password is asked for.
+pub(crate) enum SigningIn<'a> {
+    /// Whoever it is; `email` is what was typed before, or hinted.
+    Anyone { email: &'a str },
+    /// Who is signed in already, once more.
+    Again { email: &'a str, other_account_url: &'a str },
+}
+
+impl SigningIn<'_> {
+    fn email(&self) -> &str {
+        match self {
+            Self::Anyone { email } | Self::Again { email, .. } => email,
+        }
+    }
+
+    fn is_known(&self) -> bool {
+        matches!(self, Self::Again { .. })
+    }
+}
+
+/// Why nobody was signed in. It never tells whether the e-mail is known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SignInProblem {
+    WrongCredentials,
+    Busy,
+}
+
+impl Login<'_> {
+    fn is_wrong(&self) -> bool {
+        self.problem == Some(SignInProblem::WrongCredentials)
+    }
+}
+
+/// `GET /consent`
+#[derive(Template)]
+#[template(path = "consent.html")]
+pub(crate) struct Consent<'a> {
+    pub(crate) page: Page<'a>,
+    pub(crate) app: App<'a>,
+    /// The e-mail or the name of who is signed in.
+    pub(crate) person: &'a str,
+    pub(crate) other_account_url: &'a str,
+    pub(crate) scopes: &'a [ScopeLine<'a>],
+    pub(crate) lasts: Lasts,
+    /// The sealed authorization request.
+    pub(crate) request: &'a str,
+    /// What binds the form to session, person and request.
+    pub(crate) bound: &'a str,
+}
+
+/// For how long access is given.
+#[derive(Clone, Copy)]
+pub(crate) enum Lasts {
+    UntilSignOut,
+    /// `days` is the absolute lifetime of refresh tokens, rounded up.
+    UntilRemoved {
+        days: u64,
+    },
+}
+
+/// After signing out.
+#[derive(Template)]
+#[template(path = "signed_out.html")]
+pub(crate) struct SignedOut<'a> {
+    pub(crate) page: Page<'a>,
+}
+
+/// A fixed sentence, the id under which the log knows more, and for developers what to change.
+#[derive(Template)]
+#[template(path = "error.html")]
+pub(crate) struct ErrorPage<'a> {
+    pub(crate) page: Page<'a>,
+    pub(crate) kind: ErrorKind,
+    pub(crate) id: &'a str,
+    pub(crate) remedy: Option<&'a str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ErrorKind {
+    /// The app's request is wrong and the person is not sent back.
+    BadRequest,
+    /// The sealed request or the form is too old.
+    Expired,
+    /// The form was made for another session or person.
+    OtherAccount,
+    /// `Sec-Fetch-Site` or `Origin` tell of another site, or are both missing.
+    CrossSite,
+    NotFound,
+    MethodNotAllowed,
+    TooLarge,
+    Busy,
+    Internal,
+}
+
+impl ErrorKind {
+    fn title(self, lang: &str) -> Cow<'static, str> {
+        match self {
+            Self::BadRequest => t!("error.bad_request.title", locale = lang),
+            Self::Expired => t!("error.expired.title", locale = lang),
+            Self::OtherAccount => t!("error.other_account.title", locale = lang),
+            Self::CrossSite => t!("error.cross_site.title", locale = lang),
+            Self::NotFound => t!("error.not_found.title", locale = lang),
+            Self::MethodNotAllowed => t!("error.method_not_allowed.title", locale = lang),
+            Self::TooLarge => t!("error.too_large.title", locale = lang),
+            Self::Busy => t!("error.busy.title", locale = lang),
+            Self::Internal => t!("error.internal.title", locale = lang),
+        }
+    }
+
+    fn text(self, lang: &str) -> Cow<'static, str> {
+        match self {
+            Self::BadRequest => t!("error.bad_request.text", locale = lang),
+            Self::Expired => t!("error.expired.text", locale = lang),
+            Self::OtherAccount => t!("error.other_account.text", locale = lang),
+            Self::CrossSite => t!("error.cross_site.text", locale = lang),
+            Self::NotFound => t!("error.not_found.text", locale = lang),
+            Self::MethodNotAllowed => t!("error.method_not_allowed.text", locale = lang),
+            Self::TooLarge => t!("error.too_large.text", locale = lang),
+            Self::Busy => t!("error.busy.text", locale = lang),
+            Self::Internal => t!("error.internal.text", locale = lang),
+        }
+    }
+
+    /// Whether the person was on a page of ours rather than on the way from an app.
+    fn leads_home(self) -> bool {
+        matches!(self, Self::NotFound | Self::MethodNotAllowed | Self::CrossSite)
+    }
+}
+
+/// `GET /account`
+#[derive(Template)]
+#[template(path = "account.html")]
+pub(crate) struct Account<'a> {
+    pub(crate) page: Page<'a>,
+    /// The e-mail or the name of who is signed in.
+    pub(crate) person: &'a str,
+    pub(crate) apps: &'a [AppAccess<'a>],
+    pub(crate) sessions: &'a [Session<'a>],
+}
+
+/// An app that may act for the person.
+pub(crate) struct AppAccess<'a> {
+    pub(crate) client_id: &'a str,
+    pub(crate) app: App<'a>,
+    pub(crate) scopes: &'a [ScopeLine<'a>],
+    pub(crate) since: Moment<'a>,
+    pub(crate) last_used: Option<Moment<'a>>,
+}
+
+/// A browser in which the person is signed in.
+pub(crate) struct Session<'a> {
+    /// What the form sends back to end it; not the session's secret.
+    pub(crate) id: &'a str,
+    /// Such as "Firefox on Linux", where its `User-Agent` tells.
+    pub(crate) browser: Option<&'a str>,
+    pub(crate) signed_in: Moment<'a>,
+    pub(crate) last_seen: Moment<'a>,
+    /// Whether this page is shown in it.
+    pub(crate) current: bool,
+}
+
+impl Session<'_> {
+    fn browser_name(&self, lang: &str) -> Cow<'_, str> {
+        self.browser.map_or_else(|| t!("account.unknown_browser", locale = lang), Cow::Borrowed)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,16 @@
+//! `query`: a redirect with the response behind the URI's own query (OAuth 2.1 §4.1.2).
+
+use std::borrow::Cow;
+
+use axum::response::Response;
+
+use crate::{
+    error::Result,
+    oauth::{ReturnAddress, params},
+    web::headers::see_other,
+};
+
+pub(super) fn send(return_address: &ReturnAddress, params: &[(&'static str, &str)]) -> Result<Response> {
+    let query = params::encode(params.iter().map(|(name, value)| (*name, Cow::Borrowed(*value))));
+    see_other(&return_address.with_query(&query))
+}

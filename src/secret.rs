@@ -1,0 +1,289 @@
+//! Secrets, their hashes, sealing and MACs: the only source of randomness.
+
+use std::fmt;
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    hkdf::{HKDF_SHA256, Prk, Salt},
+    hmac,
+    rand::{SecureRandom, SystemRandom},
+};
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::clock::Timestamp;
+
+/// The operating system's generator, for those who want it as a parameter.
+#[expect(clippy::disallowed_methods, reason = "this is the one source of randomness")]
+pub fn generator() -> SystemRandom {
+    SystemRandom::new()
+}
+
+/// Fills `N` bytes from the operating system's generator.
+pub fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    generator().fill(&mut bytes).expect("the operating system's random number generator works");
+    bytes
+}
+
+/// A new row id: `UUIDv7` (RFC 9562 §5.7), so that rows made together lie together.
+pub fn new_id(now: Timestamp) -> Uuid {
+    let millis = u64::try_from(now.as_micros() / 1_000).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &random()).into_uuid()
+}
+
+/// A random id (`UUIDv4`): a person's, for example, which unlike a v7 does not tell clients when the person signed up.
+pub fn random_id() -> Uuid {
+    uuid::Builder::from_random_bytes(random()).into_uuid()
+}
+
+/// A value that must not reach logs or messages: `Debug` masks it, and dropping wipes it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// 256 random bits as 43 characters of base64url.
+    pub fn generate() -> Self {
+        Self::from(BASE64_URL_SAFE_NO_PAD.encode(random::<32>()))
+    }
+
+    /// The value itself, for the one place that must send or check it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// What the store keeps instead.
+    pub fn hash(&self) -> SecretHash {
+        SecretHash::of(self.expose())
+    }
+}
+
+impl From<String> for Secret {
+    fn from(value: String) -> Self {
+        Self(Zeroizing::new(value))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(***)")
+    }
+}
+
+/// The SHA-256 of a secret of 128 random bits or more, for which no slow hash is needed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SecretHash([u8; 32]);
+
+impl SecretHash {
+    /// Hashes what was presented.
+    pub fn of(presented: &str) -> Self {
+        Self(Sha256::digest(presented.as_bytes()).into())
+    }
+
+    /// Compares in constant time.
+    pub fn matches(&self, presented: &str) -> bool {
+        self.0.ct_eq(&Self::of(presented).0).into()
+    }
+
+    /// The 32 bytes, as stored.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// From what is stored; `None` unless 32 bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().ok().map(Self)
+    }
+}
+
+/// The operator's master key, held only as the keys derived from it (HKDF-SHA-256, RFC 5869).
+pub struct MasterKey {
+    stored_key: LessSafeKey,
+    authorization_request: LessSafeKey,
+    consent_form: hmac::Key,
+    fingerprint: [u8; 8],
+}
+
+impl MasterKey {
+    /// Derives the keys and wipes `bytes`.
+    pub fn new(mut bytes: [u8; 32]) -> Self {
+        let root = Salt::new(HKDF_SHA256, b"grantor master key").extract(&bytes);
+        bytes.zeroize();
+        let mut fingerprint = [0; 8];
+        fingerprint.copy_from_slice(&derive(&root, b"grantor fingerprint")[..8]);
+        Self {
+            stored_key: aead_key(&derive(&root, b"grantor stored key")),
+            authorization_request: aead_key(&derive(&root, b"grantor authorization request")),
+            consent_form: hmac::Key::new(hmac::HMAC_SHA256, &*derive(&root, b"grantor consent form")),
+            fingerprint,
+        }
+    }
+
+    /// Sixteen hexadecimal digits that name the key without telling anything about it.
+    pub fn fingerprint(&self) -> String {
+        hex(&self.fingerprint)
+    }
+
+    /// Seals a stored private key. `kid` is the associated data, so that rows cannot be swapped.
+    pub fn seal_stored_key(&self, kid: &str, plain: &[u8]) -> Vec<u8> {
+        seal(&self.stored_key, kid.as_bytes(), plain)
+    }
+
+    /// Opens a stored private key; `None` if it was sealed under another master key or `kid`, or changed.
+    pub fn open_stored_key(&self, kid: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        open(&self.stored_key, kid.as_bytes(), sealed)
+    }
+
+    /// Seals an authorization request into a URL parameter.
+    pub fn seal_authorization_request(&self, plain: &[u8]) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(seal(&self.authorization_request, b"", plain))
+    }
+
+    /// Opens what [`MasterKey::seal_authorization_request`] made; `None` for anything else.
+    pub fn open_authorization_request(&self, parameter: &str) -> Option<Zeroizing<Vec<u8>>> {
+        open(&self.authorization_request, b"", &BASE64_URL_SAFE_NO_PAD.decode(parameter).ok()?)
+    }
+
+    /// A MAC over the parts of a consent form, each length-prefixed so that they cannot run into one another.
+    pub fn bind_consent_form(&self, parts: &[&[u8]]) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(hmac_over(&self.consent_form, parts))
+    }
+
+    /// Checks in constant time what [`MasterKey::bind_consent_form`] made.
+    pub fn consent_form_is_bound(&self, parts: &[&[u8]], presented: &str) -> bool {
+        self.bind_consent_form(parts).as_bytes().ct_eq(presented.as_bytes()).into()
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MasterKey({})", self.fingerprint())
+    }
+}
+
+/// A MAC key of its own (HMAC-SHA-256), kept sealed in the store.
+pub struct MacKey(hmac::Key);
+
+impl MacKey {
+    /// From the unsealed bytes.
+    pub fn new(bytes: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
+    }
+
+    /// The MAC over `parts`, each length-prefixed.
+    pub fn sign(&self, parts: &[&[u8]]) -> [u8; 32] {
+        hmac_over(&self.0, parts)
+    }
+
+    /// Checks a MAC in constant time.
+    pub fn verify(&self, parts: &[&[u8]], presented: &[u8]) -> bool {
+        self.sign(parts).ct_eq(presented).into()
+    }
+}
+
+/// Two hexadecimal digits for each byte.
+pub fn hex(bytes: &[u8]) -> String {
+    use fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn hmac_over(key: &hmac::Key, parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = hmac::Context::with_key(key);
+    for part in parts {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    context.sign().as_ref().try_into().expect("HMAC-SHA-256 has 32 bytes")
+}
+
+fn derive(root: &Prk, label: &[u8]) -> Zeroizing<[u8; 32]> {
+    let mut key = Zeroizing::new([0; 32]);
+    root.expand(&[label], HKDF_SHA256).and_then(|material| material.fill(&mut *key)).expect("HKDF-SHA-256 can fill 32 bytes");
+    key
+}
+
+fn aead_key(bytes: &[u8; 32]) -> LessSafeKey {
+    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes).expect("AES-256 keys have 32 bytes"))
+}
+
+/// AES-256-GCM: a random nonce, then ciphertext and tag.
+fn seal(key: &LessSafeKey, associated: &[u8], plain: &[u8]) -> Vec<u8> {
+    let nonce = random::<NONCE_LEN>();
+    let mut sealed = Vec::with_capacity(NONCE_LEN + plain.len() + AES_256_GCM.tag_len());
+    sealed.extend_from_slice(&nonce);
+    sealed.extend_from_slice(plain);
+    let tag = key
+        .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(associated), &mut sealed[NONCE_LEN..])
+        .expect("the plaintext is far below AES-GCM's limit");
+    sealed.extend_from_slice(tag.as_ref());
+    sealed
+}
+
+fn open(key: &LessSafeKey, associated: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_LEN>()?;
+    let mut buffer = Zeroizing::new(ciphertext.to_vec());
+    let plain_len = key.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(associated), &mut buffer).ok()?.len();
+    buffer.truncate(plain_len);
+    Some(buffer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn master_key() -> MasterKey {
+        MasterKey::new([7; 32])
+    }
+
+    #[test]
+    fn what_is_sealed_opens_again_and_only_with_its_kid() {
+        let sealed = master_key().seal_stored_key("a", b"private");
+        assert_eq!(master_key().open_stored_key("a", &sealed).unwrap().as_slice(), b"private");
+        assert!(master_key().open_stored_key("b", &sealed).is_none());
+        assert!(MasterKey::new([8; 32]).open_stored_key("a", &sealed).is_none());
+    }
+
+    #[test]
+    fn a_changed_or_cut_parameter_does_not_open() {
+        let sealed = master_key().seal_authorization_request(b"request");
+        for cut in 0..sealed.len() {
+            assert!(master_key().open_authorization_request(&sealed[..cut]).is_none());
+        }
+        let mut changed = BASE64_URL_SAFE_NO_PAD.decode(&sealed).unwrap();
+        changed[NONCE_LEN] ^= 1;
+        assert!(master_key().open_authorization_request(&BASE64_URL_SAFE_NO_PAD.encode(changed)).is_none());
+    }
+
+    #[test]
+    fn the_parts_of_a_mac_cannot_run_into_one_another() {
+        let key = MacKey::new(&[1; 32]);
+        assert_ne!(key.sign(&[b"ab", b"c"]), key.sign(&[b"a", b"bc"]));
+        assert!(key.verify(&[b"ab", b"c"], &key.sign(&[b"ab", b"c"])));
+        assert!(!key.verify(&[b"ab", b"c"], b""));
+    }
+
+    #[test]
+    fn debug_output_shows_no_secret() {
+        assert_eq!(format!("{:?}", Secret::from("hunter2".to_owned())), "Secret(***)");
+    }
+
+    #[test]
+    fn a_hash_matches_only_its_secret() {
+        let secret = Secret::generate();
+        assert_eq!(secret.expose().len(), 43);
+        assert!(secret.hash().matches(secret.expose()));
+        assert!(!secret.hash().matches(Secret::generate().expose()));
+    }
+
+    #[test]
+    fn a_random_id_tells_no_time_and_a_rows_id_does() {
+        assert_eq!(random_id().get_version_num(), 4);
+        assert_eq!(new_id(Timestamp::from_seconds(1_700_000_000)).get_version_num(), 7);
+    }
+}

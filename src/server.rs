@@ -1,0 +1,224 @@
+//! What lives as long as the process: configuration, store, keys, caches.
+
+use std::{
+    fs,
+    io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine};
+use moka::future::Cache;
+use sha2::{Digest, Sha256};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use uuid::Uuid;
+
+use crate::{
+    clock::Clock,
+    config::{Config, DatabaseUrl, MasterKeySource},
+    error::{Error, Result},
+    jose::{self, KeyRing, rotation},
+    oauth::{Client, ClientId, metadata::Metadata},
+    secret::{self, MasterKey},
+    store::{FirstStart, Migrations, Store, settings},
+};
+
+/// How old a client in memory may be: other nodes and the command line change them in the store.
+const CLIENT_TIME_TO_LIVE: Duration = Duration::from_millis(500);
+const CLIENTS_IN_MEMORY: u64 = 10_000;
+
+/// A handle on everything that requests share. Clones are cheap.
+#[derive(Clone)]
+pub struct Server(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    clock: Clock,
+    store: Store,
+    master_key: Arc<MasterKey>,
+    keys: KeyRing,
+    clients: Cache<ClientId, Option<Arc<Client>>>,
+    hashing: HashingGate,
+    metadata: Document,
+    node: Uuid,
+}
+
+/// A public document, made once.
+pub(crate) struct Document {
+    pub body: String,
+    /// A strong entity tag (RFC 9110 §8.8.3).
+    pub etag: String,
+}
+
+impl Document {
+    fn new(body: String) -> Self {
+        let etag = format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(&body)[..12]));
+        Self { body, etag }
+    }
+}
+
+impl Server {
+    /// Opens the store and, under the lock of the first start, migrates it and makes what is missing: master key, keys.
+    pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        jose::install_provider();
+        let (store, master_key) = open(&config, &clock).await?;
+        let keys = KeyRing::load(store.clone(), Arc::clone(&master_key), clock.clone()).await.context("the keys cannot be loaded")?;
+        Ok(Self(Arc::new(Inner {
+            hashing: HashingGate::new(config.passwords.hashing_threads, config.passwords.hashing_queue),
+            clients: Cache::builder().max_capacity(CLIENTS_IN_MEMORY).time_to_live(CLIENT_TIME_TO_LIVE).build(),
+            metadata: Document::new(serde_json::to_string(&Metadata::new(&config.issuer, config.scopes.keys().map(String::as_str)))?),
+            node: secret::new_id(clock.now()),
+            config,
+            clock,
+            store,
+            master_key,
+            keys,
+        })))
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// The database.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    pub(crate) fn master_key(&self) -> &MasterKey {
+        &self.0.master_key
+    }
+
+    pub(crate) fn keys(&self) -> &KeyRing {
+        &self.0.keys
+    }
+
+    pub(crate) fn hashing(&self) -> &HashingGate {
+        &self.0.hashing
+    }
+
+    pub(crate) fn metadata(&self) -> &Document {
+        &self.0.metadata
+    }
+
+    /// Names this process among those that share the database.
+    pub(crate) fn node(&self) -> Uuid {
+        self.0.node
+    }
+
+    /// A client that is enabled, at most half a second old; of several who ask at once one loads it.
+    pub(crate) async fn client(&self, id: &ClientId) -> Result<Option<Arc<Client>>> {
+        if let Some(cached) = self.0.clients.get(id).await {
+            return Ok(cached);
+        }
+        let load = async { Ok::<_, Error>(self.store().client(id).await?.filter(|client| client.disabled_at.is_none()).map(Arc::new)) };
+        self.0.clients.try_get_with_by_ref(id, load).await.map_err(|shared: Arc<Error>| match &*shared {
+            Error::Unavailable { reason, retry_after } => Error::Unavailable { reason, retry_after: *retry_after },
+            other => Error::internal(other.to_string()),
+        })
+    }
+
+    /// Finishes what waits and closes the store.
+    pub async fn close(&self) {
+        self.store().close().await;
+    }
+}
+
+/// Opens the store under the lock of the first start, and makes what is missing.
+pub(crate) async fn open(config: &Config, clock: &Clock) -> anyhow::Result<(Store, Arc<MasterKey>)> {
+    jose::install_provider();
+    let _first_start = FirstStart::begin(config).await?;
+    let migrations = if config.database.migrate { Migrations::Apply } else { Migrations::Expect };
+    let store = Store::open(config, migrations).await?;
+    let fingerprint = store.setting(settings::MASTER_KEY_FINGERPRINT).await?;
+    let master_key = Arc::new(MasterKey::new(master_key_bytes(config, fingerprint.is_some())?));
+    match fingerprint {
+        Some(known) if known != master_key.fingerprint() => bail!(
+            "this is not the master key of the database {}: the database was made with the key {known}, this one is {}. \
+             Give the right one with GRANTOR_MASTER_KEY or GRANTOR_MASTER_KEY_FILE.",
+            config.database_url,
+            master_key.fingerprint(),
+        ),
+        Some(_) => {}
+        None => {
+            let value = master_key.fingerprint();
+            store.write(settings::KeepSetting { name: settings::MASTER_KEY_FINGERPRINT, value }).await?;
+        }
+    }
+    rotation::ensure_keys(&store, &master_key, clock.now()).await?;
+    Ok((store, master_key))
+}
+
+/// The configured key. On a first start with `SQLite` and without one, a new key is kept in a file beside the database.
+fn master_key_bytes(config: &Config, database_has_one: bool) -> anyhow::Result<[u8; 32]> {
+    let path = match &config.master_key {
+        MasterKeySource::Given(key) => return Ok(*key.expose()),
+        MasterKeySource::File(path) => path,
+    };
+    match fs::read_to_string(path) {
+        Ok(text) => parse_master_key(path, &text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && database_has_one => bail!(
+            "the master key {} is missing, and the database {} was made with one: put the file back, or give the key with GRANTOR_MASTER_KEY",
+            path.display(),
+            config.database_url,
+        ),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && matches!(config.database_url, DatabaseUrl::Sqlite(_)) => {
+            make_master_key(path).with_context(|| format!("the master key cannot be written to {}", path.display()))?;
+            parse_master_key(path, &fs::read_to_string(path)?)
+        }
+        Err(error) => Err(error).with_context(|| format!("the master key cannot be read from {}", path.display())),
+    }
+}
+
+fn parse_master_key(path: &Path, text: &str) -> anyhow::Result<[u8; 32]> {
+    let key: crate::config::MasterKey =
+        text.trim().parse().map_err(|remedy| anyhow::anyhow!("the master key in {} {remedy}", path.display()))?;
+    Ok(*key.expose())
+}
+
+/// Written under a temporary name and hard-linked, so that of two racing starters one wins and nobody reads half a key.
+fn make_master_key(path: &Path) -> io::Result<()> {
+    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+    writeln!(file, "{}", BASE64_STANDARD.encode(secret::random::<32>()))?;
+    file.sync_all()?;
+    let linked = fs::hard_link(&temporary, path);
+    fs::remove_file(&temporary)?;
+    match linked {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
+    }
+}
+
+/// Lets a few hash passwords at a time and a few more wait; whoever comes beyond is told to come back.
+pub(crate) struct HashingGate {
+    threads: Arc<Semaphore>,
+    places: Arc<Semaphore>,
+}
+
+impl HashingGate {
+    fn new(threads: usize, queue: usize) -> Self {
+        Self { threads: Arc::new(Semaphore::new(threads)), places: Arc::new(Semaphore::new(threads + queue)) }
+    }
+
+    /// Waits for a thread, unless too many wait already.
+    pub(crate) async fn enter(&self) -> Result<HashingPermit> {
+        let place =
+            Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::unavailable("too many people are signing in at once"))?;
+        let thread = Arc::clone(&self.threads).acquire_owned().await.map_err(Error::internal)?;
+        Ok(HashingPermit { _thread: thread, _place: place })
+    }
+}
+
+/// Goes with the thread that hashes: a request that is dropped meanwhile does not free its place early.
+pub(crate) struct HashingPermit {
+    _thread: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
+}

@@ -1,0 +1,109 @@
+//! `authorization_codes`: issued and not yet expired. Redeeming one writes its `grants` row, which is what spends it.
+
+use sqlx::{FromRow, types::Json};
+use uuid::Uuid;
+
+use super::{
+    Store,
+    backend::{Conn, Extent, Verb, read, run},
+};
+use crate::{
+    clock::Timestamp,
+    error::{Error, Result},
+    oauth::{ClientId, Resource, Scope, pkce::CodeChallenge},
+    secret::SecretHash,
+};
+
+/// What a code stands for (OAuth 2.1 §4.1.2).
+#[derive(Clone, Debug)]
+pub(crate) struct AuthorizationCode {
+    pub hash: SecretHash,
+    pub person_id: Uuid,
+    pub client_id: ClientId,
+    /// The browser session that what it obtains ends with; none with `offline_access`.
+    pub session_id: Option<Uuid>,
+    pub scope: Scope,
+    pub resources: Vec<Resource>,
+    pub redirect_uri: String,
+    pub code_challenge: CodeChallenge,
+    pub auth_time: Timestamp,
+    pub amr: Vec<String>,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+#[derive(FromRow)]
+struct CodeRow {
+    hash: Vec<u8>,
+    person_id: Uuid,
+    client_id: String,
+    session_id: Option<Uuid>,
+    scope: String,
+    resources: Json<Vec<Resource>>,
+    redirect_uri: String,
+    code_challenge: String,
+    auth_time: Timestamp,
+    amr: Json<Vec<String>>,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+}
+
+impl TryFrom<CodeRow> for AuthorizationCode {
+    type Error = Error;
+
+    fn try_from(row: CodeRow) -> Result<Self> {
+        let nonsense = |column: &str| Error::internal(format!("a row of authorization_codes makes no sense: {column}"));
+        Ok(Self {
+            hash: SecretHash::from_bytes(&row.hash).ok_or_else(|| nonsense("hash"))?,
+            person_id: row.person_id,
+            client_id: ClientId::parse(&row.client_id).map_err(|_| nonsense("client_id"))?,
+            session_id: row.session_id,
+            scope: Scope::parse(&row.scope).map_err(|_| nonsense("scope"))?,
+            resources: row.resources.0,
+            redirect_uri: row.redirect_uri,
+            code_challenge: CodeChallenge::parse(&row.code_challenge).ok_or_else(|| nonsense("code_challenge"))?,
+            auth_time: row.auth_time,
+            amr: row.amr.0,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+        })
+    }
+}
+
+impl Store {
+    /// The code with this hash, expired or not, spent or not.
+    pub(crate) async fn authorization_code(&self, hash: &SecretHash) -> Result<Option<AuthorizationCode>> {
+        const SELECT: &str = "SELECT * FROM authorization_codes WHERE hash = $1";
+        let row: Option<CodeRow> = read!(self, db => sqlx::query_as(SELECT).bind(hash.as_bytes()).fetch_optional(db).await?);
+        row.map(AuthorizationCode::try_from).transpose()
+    }
+}
+
+/// Issues a code.
+pub(crate) struct InsertAuthorizationCode(pub AuthorizationCode);
+
+impl Verb for InsertAuthorizationCode {
+    type Told = ();
+    const EXTENT: Extent = Extent::OneStatement;
+
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
+        const INSERT: &str = "INSERT INTO authorization_codes (hash, person_id, client_id, session_id, scope, resources, redirect_uri, \
+             code_challenge, auth_time, amr, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+        let code = &self.0;
+        run!(conn, db => sqlx::query(INSERT)
+            .bind(code.hash.as_bytes())
+            .bind(code.person_id)
+            .bind(code.client_id.as_str())
+            .bind(code.session_id)
+            .bind(code.scope.to_string())
+            .bind(Json(&code.resources))
+            .bind(&code.redirect_uri)
+            .bind(code.code_challenge.as_str())
+            .bind(code.auth_time)
+            .bind(Json(&code.amr))
+            .bind(code.created_at)
+            .bind(code.expires_at)
+            .execute(db).await.map(drop)?);
+        Ok(())
+    }
+}

@@ -1,0 +1,124 @@
+//! Two databases behind one shape: how a verb runs, and how rows are read.
+
+use std::{future::Future, time::Duration};
+
+use sqlx::{PgConnection, PgPool, SqliteConnection, SqlitePool};
+
+use super::{sqlite_writer::Writer, tell};
+use crate::error::{Error, Result};
+
+/// The open database.
+#[derive(Clone, Debug)]
+pub(super) enum Backend {
+    Sqlite { readers: SqlitePool, writer: Writer },
+    Postgres(PgPool),
+}
+
+/// The connection that a verb runs on.
+pub(crate) enum Conn<'c> {
+    Sqlite(&'c mut SqliteConnection),
+    Postgres(&'c mut PgConnection),
+}
+
+/// How many statements a verb consists of, which decides how its atomicity is had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// Atomic by itself: an autocommit round trip on Postgres, no savepoint on `SQLite`.
+    OneStatement,
+    /// A transaction on Postgres, a savepoint on `SQLite`.
+    Several,
+}
+
+/// A write that is atomic and says what happened. It owns hashes and ids, never a secret.
+pub(crate) trait Verb: Send + Sync + 'static {
+    type Told: Send + 'static;
+    const EXTENT: Extent;
+    fn run(&self, conn: &mut Conn<'_>) -> impl Future<Output = Result<Self::Told>> + Send;
+}
+
+/// Evaluates one sqlx expression against the connection of a verb.
+macro_rules! run {
+    ($conn:expr, $db:ident => $query:expr) => {
+        match $conn {
+            $crate::store::backend::Conn::Sqlite($db) => {
+                let $db = &mut **$db;
+                $query
+            }
+            $crate::store::backend::Conn::Postgres($db) => {
+                let $db = &mut **$db;
+                $query
+            }
+        }
+    };
+}
+
+/// Evaluates one sqlx expression against a pool of readers.
+macro_rules! read {
+    ($store:expr, $db:ident => $query:expr) => {
+        match &$store.backend {
+            $crate::store::backend::Backend::Sqlite { readers: $db, .. } => $query,
+            $crate::store::backend::Backend::Postgres($db) => $query,
+        }
+    };
+}
+
+pub(super) use {read, run};
+
+impl Backend {
+    /// Runs a verb to its end, also if the request that wanted it is dropped meanwhile.
+    pub(super) async fn write<V: Verb>(&self, verb: V) -> Result<V::Told> {
+        match self {
+            Self::Sqlite { writer, .. } => writer.write(verb).await,
+            Self::Postgres(pool) => {
+                let pool = pool.clone();
+                let run = tokio::spawn(async move {
+                    match V::EXTENT {
+                        Extent::OneStatement => verb.run(&mut Conn::Postgres(&mut *pool.acquire().await?)).await,
+                        Extent::Several => {
+                            let mut transaction = pool.begin().await?;
+                            let told = verb.run(&mut Conn::Postgres(&mut transaction)).await?;
+                            transaction.commit().await?;
+                            Ok(told)
+                        }
+                    }
+                });
+                run.await.map_err(|fault| Error::Internal(anyhow::Error::new(fault).context("a write panicked")))?
+            }
+        }
+    }
+
+    /// Waits until the readers are done; on `SQLite` the writer drains last.
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Sqlite { readers, writer } => {
+                writer.close().await;
+                readers.close().await;
+            }
+            Self::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    /// Being busy, full or disconnected passes; anything else is a fault of ours.
+    fn from(error: sqlx::Error) -> Self {
+        if is_passing(&error) {
+            tell::of_unavailability(&error);
+            return Self::Unavailable { reason: "the database cannot be reached or is busy", retry_after: Duration::from_secs(1) };
+        }
+        Self::Internal(anyhow::Error::new(error).context("database"))
+    }
+}
+
+fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::Io(_) | sqlx::Error::Tls(_) => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| match code.len() {
+            // PostgreSQL, Appendix A: connection exceptions, transaction rollback, insufficient resources, operator intervention.
+            5 => ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class)),
+            // SQLite's primary result codes BUSY, LOCKED, IOERR, FULL and CANTOPEN are the low byte of what is reported.
+            _ => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xFF, 5 | 6 | 10 | 13 | 14)),
+        }),
+        _ => false,
+    }
+}

@@ -1,0 +1,166 @@
+//! `browser_sessions`: who is signed in at which browser. The cookie's value is kept only as a hash.
+
+use serde::{Deserialize, Serialize};
+use sqlx::{FromRow, types::Json};
+use uuid::Uuid;
+
+use super::{
+    Store, audit_events,
+    backend::{Conn, Extent, Verb, read, run},
+};
+use crate::{audit::AuditEvent, clock::Timestamp, error::Result, secret::SecretHash};
+
+/// A browser at which a person is signed in.
+#[derive(Clone, Debug, PartialEq, FromRow, Serialize, Deserialize)]
+pub(crate) struct BrowserSession {
+    /// Stays the same when the cookie's value changes.
+    pub id: Uuid,
+    pub person_id: Uuid,
+    pub auth_time: Timestamp,
+    #[sqlx(json)]
+    pub amr: Vec<String>,
+    pub address: Option<String>,
+    pub user_agent: Option<String>,
+    pub created_at: Timestamp,
+    pub last_seen_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+const COLUMNS_OF_STANDING: &str = "SELECT session.id, session.person_id, session.auth_time, session.amr, session.address, session.user_agent, \
+     session.created_at, session.last_seen_at, session.expires_at FROM browser_sessions AS session \
+     JOIN people ON people.id = session.person_id AND people.disabled_at IS NULL \
+     AND (people.tokens_not_before IS NULL OR people.tokens_not_before < session.created_at) \
+     WHERE session.id_hash = $1 AND session.expires_at > $2";
+
+impl Store {
+    /// The session behind a cookie, if it has not expired and its person may still sign in.
+    pub(crate) async fn browser_session(&self, id_hash: &SecretHash, now: Timestamp) -> Result<Option<BrowserSession>> {
+        Ok(read!(self, db => sqlx::query_as(COLUMNS_OF_STANDING).bind(id_hash.as_bytes()).bind(now).fetch_optional(db).await?))
+    }
+
+    /// A person's sessions, the latest seen first.
+    pub(crate) async fn browser_sessions_of(&self, person_id: Uuid, now: Timestamp) -> Result<Vec<BrowserSession>> {
+        const SELECT: &str = "SELECT id, person_id, auth_time, amr, address, user_agent, created_at, last_seen_at, expires_at \
+             FROM browser_sessions WHERE person_id = $1 AND expires_at > $2 ORDER BY last_seen_at DESC, id";
+        Ok(read!(self, db => sqlx::query_as(SELECT).bind(person_id).bind(now).fetch_all(db).await?))
+    }
+}
+
+/// Begins a session, or goes on with one under a new cookie. Whoever was signed in under the old cookie and is someone else is signed out.
+pub(crate) struct BeginSession {
+    pub id_hash: SecretHash,
+    pub session: BrowserSession,
+    /// The session that the browser had before.
+    pub replaces: Option<Uuid>,
+    pub event: AuditEvent,
+}
+
+impl Verb for BeginSession {
+    type Told = ();
+    const EXTENT: Extent = Extent::Several;
+
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
+        const INSERT: &str = "INSERT INTO browser_sessions (id_hash, id, person_id, auth_time, amr, address, user_agent, created_at, \
+             last_seen_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+        let session = &self.session;
+        if let Some(replaced) = self.replaces {
+            if replaced == session.id {
+                delete_session(conn, replaced).await?;
+            } else {
+                end_session(conn, replaced, self.event.at).await?;
+            }
+        }
+        run!(conn, db => sqlx::query(INSERT)
+            .bind(self.id_hash.as_bytes())
+            .bind(session.id)
+            .bind(session.person_id)
+            .bind(session.auth_time)
+            .bind(Json(&session.amr))
+            .bind(&session.address)
+            .bind(&session.user_agent)
+            .bind(session.created_at)
+            .bind(session.last_seen_at)
+            .bind(session.expires_at)
+            .execute(db).await.map(drop)?);
+        audit_events::insert(conn, &self.event).await
+    }
+}
+
+/// Notes that a session is in use. An ended session stays ended.
+pub(crate) struct TouchSession {
+    pub id: Uuid,
+    pub now: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+impl Verb for TouchSession {
+    type Told = ();
+    const EXTENT: Extent = Extent::OneStatement;
+
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
+        const UPDATE: &str = "UPDATE browser_sessions SET last_seen_at = $2, expires_at = $3 WHERE id = $1";
+        run!(conn, db => sqlx::query(UPDATE).bind(self.id).bind(self.now).bind(self.expires_at).execute(db).await.map(drop)?);
+        Ok(())
+    }
+}
+
+/// Signs a person out of one session, and ends the grants that end with it.
+pub(crate) struct EndSession {
+    pub id: Uuid,
+    /// Only this person's session is ended.
+    pub person_id: Uuid,
+    pub event: AuditEvent,
+}
+
+impl Verb for EndSession {
+    type Told = ();
+    const EXTENT: Extent = Extent::Several;
+
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
+        const OWN: &str = "SELECT id FROM browser_sessions WHERE id = $1 AND person_id = $2";
+        let own: Option<Uuid> = run!(conn, db => sqlx::query_scalar(OWN).bind(self.id).bind(self.person_id).fetch_optional(db).await?);
+        if let Some(id) = own {
+            end_session(conn, id, self.event.at).await?;
+            audit_events::insert(conn, &self.event).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Signs a person out everywhere, and ends the grants that end with a session.
+pub(crate) struct RevokeSessions {
+    pub person_id: Uuid,
+    pub event: AuditEvent,
+}
+
+impl Verb for RevokeSessions {
+    type Told = u64;
+    const EXTENT: Extent = Extent::Several;
+
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<u64> {
+        const SELECT: &str = "SELECT id FROM browser_sessions WHERE person_id = $1";
+        // Grants whose session merely expired end here, too: the person meant everything that hangs on a sign-in.
+        const REVOKE: &str = "UPDATE grants SET revoked_at = $2 WHERE person_id = $1 AND session_id IS NOT NULL AND revoked_at IS NULL";
+        let ids: Vec<Uuid> = run!(conn, db => sqlx::query_scalar(SELECT).bind(self.person_id).fetch_all(db).await?);
+        for id in &ids {
+            end_session(conn, *id, self.event.at).await?;
+        }
+        run!(conn, db => sqlx::query(REVOKE).bind(self.person_id).bind(self.event.at).execute(db).await.map(drop)?);
+        audit_events::insert(conn, &self.event).await?;
+        Ok(ids.len() as u64)
+    }
+}
+
+async fn end_session(conn: &mut Conn<'_>, id: Uuid, now: Timestamp) -> Result<()> {
+    const DELETE_CODES: &str = "DELETE FROM authorization_codes WHERE session_id = $1";
+    const REVOKE: &str = "UPDATE grants SET revoked_at = $2 WHERE session_id = $1 AND revoked_at IS NULL";
+    delete_session(conn, id).await?;
+    run!(conn, db => sqlx::query(DELETE_CODES).bind(id).execute(db).await.map(drop)?);
+    run!(conn, db => sqlx::query(REVOKE).bind(id).bind(now).execute(db).await.map(drop)?);
+    Ok(())
+}
+
+async fn delete_session(conn: &mut Conn<'_>, id: Uuid) -> Result<()> {
+    run!(conn, db => sqlx::query("DELETE FROM browser_sessions WHERE id = $1").bind(id).execute(db).await.map(drop)?);
+    Ok(())
+}

@@ -1,0 +1,266 @@
+//! `clients` and `client_secrets`.
+
+use sqlx::{FromRow, types::Json};
+use uuid::Uuid;
+
+use super::{
+    Store, audit_events,
+    backend::{Conn, Extent, Verb, read, run},
+};
+use crate::{
+    audit::AuditEvent,
+    clock::Timestamp,
+    error::{Error, Result},
+    oauth::{Client, ClientId, GrantType, RedirectUri, Resource, Scope, client::RefreshRotation},
+    secret::SecretHash,
+};
+
+/// How many secrets of a client are valid at once: the old one and the new one.
+const SECRETS_KEPT: i64 = 2;
+
+#[derive(FromRow)]
+struct ClientRow {
+    id: String,
+    name: String,
+    client_type: String,
+    application_type: String,
+    redirect_uris: Json<Vec<RedirectUri>>,
+    grant_types: Json<Vec<GrantType>>,
+    scope: String,
+    resources: Json<Vec<Resource>>,
+    introspects: Json<Vec<Resource>>,
+    first_party_at: Option<Timestamp>,
+    trust: String,
+    refresh_rotation: String,
+    created_at: Timestamp,
+    disabled_at: Option<Timestamp>,
+    tokens_not_before: Option<Timestamp>,
+}
+
+impl ClientRow {
+    /// Refuses a row that makes no sense.
+    fn into_client(self, secrets: &[Vec<u8>]) -> Result<Client> {
+        let nonsense = |column: &str| Error::internal(format!("the row of client '{}' makes no sense: {column}", self.id));
+        Ok(Client {
+            id: ClientId::parse(&self.id).map_err(|_| nonsense("id"))?,
+            client_type: word(&self.client_type).ok_or_else(|| nonsense("client_type"))?,
+            application_type: word(&self.application_type).ok_or_else(|| nonsense("application_type"))?,
+            scope: Scope::parse(&self.scope).map_err(|_| nonsense("scope"))?,
+            trust: word(&self.trust).ok_or_else(|| nonsense("trust"))?,
+            refresh_rotation: word(&self.refresh_rotation).ok_or_else(|| nonsense("refresh_rotation"))?,
+            secrets: secrets
+                .iter()
+                .map(|hash| SecretHash::from_bytes(hash).ok_or_else(|| nonsense("client_secrets.hash")))
+                .collect::<Result<_>>()?,
+            name: self.name,
+            redirect_uris: self.redirect_uris.0,
+            grant_types: self.grant_types.0,
+            resources: self.resources.0,
+            introspects: self.introspects.0,
+            first_party: self.first_party_at.is_some(),
+            created_at: self.created_at,
+            disabled_at: self.disabled_at,
+            tokens_not_before: self.tokens_not_before,
+        })
+    }
+}
+
+/// A unit variant by its serde name.
+fn word<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
+    serde_json::from_value(text.into()).ok()
+}
+
+impl RefreshRotation {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rotate => "rotate",
+            Self::Keep => "keep",
+        }
+    }
+}
+
+impl Store {
+    /// A client with its secrets, enabled or not.
+    pub(crate) async fn client(&self, id: &ClientId) -> Result<Option<Client>> {
+        const CLIENT: &str = "SELECT * FROM clients WHERE id = $1";
+        const SECRETS: &str = "SELECT hash FROM client_secrets WHERE client_id = $1 ORDER BY created_at DESC, id DESC";
+        let row: Option<ClientRow> = read!(self, db => sqlx::query_as(CLIENT).bind(id.as_str()).fetch_optional(db).await?);
+        let Some(row) = row else { return Ok(None) };
+        let secrets: Vec<Vec<u8>> = read!(self, db => sqlx::query_scalar(SECRETS).bind(id.as_str()).fetch_all(db).await?);
+        row.into_client(&secrets).map(Some)
+    }
+
+    /// Every client without its secrets, by age.
+    pub(crate) async fn clients(&self) -> Result<Vec<Client>> {
+        const CLIENTS: &str = "SELECT * FROM clients ORDER BY created_at, id";
+        let rows: Vec<ClientRow> = read!(self, db => sqlx::query_as(CLIENTS).fetch_all(db).await?);
+        rows.into_iter().map(|row| row.into_client(&[])).collect()
+    }
+}
+
+/// Whether a row was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Saved {
+    Done,
+    /// The id or e-mail is taken, on insert; or there is no such row, on update.
+    Conflict,
+}
+
+impl Saved {
+    pub(super) fn from_rows(rows: u64) -> Self {
+        if rows == 0 { Self::Conflict } else { Self::Done }
+    }
+}
+
+/// Registers a client with its secrets.
+pub(crate) struct InsertClient {
+    pub client: Client,
+    pub event: AuditEvent,
+}
+
+impl Verb for InsertClient {
+    type Told = Saved;
+    const EXTENT: Extent = Extent::Several;
+
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<Saved> {
+        const INSERT: &str = "INSERT INTO clients (id, name, client_type, application_type, redirect_uris, grant_types, scope, resources, introspects, \
+             first_party_at, trust, refresh_rotation, created_at, disabled_at, tokens_not_before) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (id) DO NOTHING";
+        let client = &self.client;
+        let inserted = run!(conn, db => sqlx::query(INSERT)
+            .bind(client.id.as_str())
+            .bind(&client.name)
+            .bind(client.client_type.as_str())
+            .bind(client.application_type.as_str())
+            .bind(Json(&client.redirect_uris))
+            .bind(Json(&client.grant_types))
+            .bind(client.scope.to_string())
+            .bind(Json(&client.resources))
+            .bind(Json(&client.introspects))
+            .bind(client.first_party.then_some(client.created_at))
+            .bind(client.trust.as_str())
+            .bind(client.refresh_rotation.as_str())
+            .bind(client.created_at)
+            .bind(client.disabled_at)
+            .bind(client.tokens_not_before)
+            .execute(db).await?.rows_affected());
+        if inserted == 0 {
+            return Ok(Saved::Conflict);
+        }
+        for secret in &client.secrets {
+            insert_secret(conn, &client.id, secret, client.created_at).await?;
+        }
+        audit_events::insert(conn, &self.event).await?;
+        Ok(Saved::Done)
+    }
+}
+
+/// Replaces what an operator can change of a client: everything but its id, type, secrets and state.
+pub(crate) struct UpdateClient {
+    pub client: Client,
+    pub event: AuditEvent,
+}
+
+impl Verb for UpdateClient {
+    type Told = Saved;
+    const EXTENT: Extent = Extent::Several;
+
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<Saved> {
+        const UPDATE: &str = "UPDATE clients SET name = $2, application_type = $3, redirect_uris = $4, grant_types = $5, scope = $6, resources = $7, \
+             introspects = $8, first_party_at = $9, refresh_rotation = $10 WHERE id = $1";
+        let client = &self.client;
+        let updated = run!(conn, db => sqlx::query(UPDATE)
+            .bind(client.id.as_str())
+            .bind(&client.name)
+            .bind(client.application_type.as_str())
+            .bind(Json(&client.redirect_uris))
+            .bind(Json(&client.grant_types))
+            .bind(client.scope.to_string())
+            .bind(Json(&client.resources))
+            .bind(Json(&client.introspects))
+            .bind(client.first_party.then_some(self.event.at))
+            .bind(client.refresh_rotation.as_str())
+            .execute(db).await?.rows_affected());
+        if updated > 0 {
+            audit_events::insert(conn, &self.event).await?;
+        }
+        Ok(Saved::from_rows(updated))
+    }
+}
+
+/// Adds a secret; of the older ones only the newest stays valid.
+pub(crate) struct RotateClientSecret {
+    pub client_id: ClientId,
+    pub hash: SecretHash,
+    pub event: AuditEvent,
+}
+
+impl Verb for RotateClientSecret {
+    type Told = ();
+    const EXTENT: Extent = Extent::Several;
+
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
+        const TRIM: &str = "DELETE FROM client_secrets WHERE client_id = $1 AND id NOT IN \
+             (SELECT id FROM client_secrets WHERE client_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2)";
+        insert_secret(conn, &self.client_id, &self.hash, self.event.at).await?;
+        run!(conn, db => sqlx::query(TRIM).bind(self.client_id.as_str()).bind(SECRETS_KEPT).execute(db).await.map(drop)?);
+        audit_events::insert(conn, &self.event).await
+    }
+}
+
+async fn insert_secret(conn: &mut Conn<'_>, client_id: &ClientId, hash: &SecretHash, now: Timestamp) -> Result<()> {
+    const INSERT: &str = "INSERT INTO client_secrets (id, client_id, hash, created_at) VALUES ($1, $2, $3, $4)";
+    let id: Uuid = crate::secret::new_id(now);
+    run!(conn, db => sqlx::query(INSERT).bind(id).bind(client_id.as_str()).bind(hash.as_bytes()).bind(now).execute(db).await.map(drop)?);
+    Ok(())
+}
+
+/// Disables a client, which voids what was issued to it, or enables it again.
+pub(crate) struct SetClientDisabled {
+    pub client_id: ClientId,
+    pub disabled: bool,
+    pub event: AuditEvent,
+}
+
+impl Verb for SetClientDisabled {
+    type Told = Saved;
+    const EXTENT: Extent = Extent::Several;
+
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<Saved> {
+        const DISABLE: &str = "UPDATE clients SET disabled_at = $2, tokens_not_before = $2 WHERE id = $1";
+        const ENABLE: &str = "UPDATE clients SET disabled_at = NULL WHERE id = $1 AND $2 IS NOT NULL";
+        let statement = if self.disabled { DISABLE } else { ENABLE };
+        let updated = run!(conn, db => sqlx::query(statement)
+            .bind(self.client_id.as_str())
+            .bind(self.event.at)
+            .execute(db).await?.rows_affected());
+        if updated > 0 {
+            audit_events::insert(conn, &self.event).await?;
+        }
+        Ok(Saved::from_rows(updated))
+    }
+}
+
+/// Deletes a client and everything that was issued to it. Its audit events stay.
+pub(crate) struct DeleteClient {
+    pub client_id: ClientId,
+    pub event: AuditEvent,
+}
+
+impl Verb for DeleteClient {
+    type Told = Saved;
+    const EXTENT: Extent = Extent::Several;
+
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<Saved> {
+        const DELETES: [&str; 2] = ["DELETE FROM authorization_codes WHERE client_id = $1", "DELETE FROM grants WHERE client_id = $1"];
+        let id = self.client_id.as_str();
+        for delete in DELETES {
+            run!(conn, db => sqlx::query(delete).bind(id).execute(db).await.map(drop)?);
+        }
+        let deleted = run!(conn, db => sqlx::query("DELETE FROM clients WHERE id = $1").bind(id).execute(db).await?.rows_affected());
+        if deleted > 0 {
+            audit_events::insert(conn, &self.event).await?;
+        }
+        Ok(Saved::from_rows(deleted))
+    }
+}

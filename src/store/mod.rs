@@ -1,0 +1,51 @@
+//! The database: the only SQL. One text for `SQLite` and Postgres, writes as verbs that say what happened.
+
+mod backend;
+mod opening;
+mod scalars;
+mod sqlite_writer;
+mod tell;
+
+pub(crate) mod audit_events;
+pub(crate) mod authorization_codes;
+pub(crate) mod authorization_requests;
+pub(crate) mod browser_sessions;
+pub(crate) mod clients;
+pub(crate) mod consents;
+pub(crate) mod grants;
+pub(crate) mod jobs;
+pub(crate) mod keys;
+pub(crate) mod people;
+pub(crate) mod purge;
+pub(crate) mod revoked_tokens;
+pub(crate) mod settings;
+
+pub(crate) use opening::{FirstStart, Migrations};
+
+use backend::{Backend, Verb, read};
+
+use crate::error::Result;
+
+/// The open store. Clones share its connections.
+#[derive(Clone, Debug)]
+pub struct Store {
+    backend: Backend,
+}
+
+impl Store {
+    /// Runs a verb; when it returns, what it did is durable and visible to every reader.
+    pub(crate) async fn write<V: Verb>(&self, verb: V) -> Result<V::Told> {
+        self.backend.write(verb).await
+    }
+
+    /// Whether the database answers.
+    pub(crate) async fn ping(&self) -> Result<()> {
+        read!(self, db => sqlx::query("SELECT 1").execute(db).await.map(drop)?);
+        Ok(())
+    }
+
+    /// Finishes what waits and closes the connections.
+    pub async fn close(&self) {
+        self.backend.close().await;
+    }
+}

@@ -1,0 +1,212 @@
+//! `people`: who can sign in.
+
+use sqlx::{FromRow, types::Json};
+use uuid::Uuid;
+
+use super::{
+    Store, audit_events,
+    backend::{Conn, Extent, Verb, read, run},
+    clients::Saved,
+};
+use crate::{audit::AuditEvent, clock::Timestamp, error::Result};
+
+/// A person. `Debug` leaves out the password hash.
+#[derive(Clone, FromRow)]
+pub(crate) struct Person {
+    pub id: Uuid,
+    /// As typed.
+    pub email: String,
+    /// Normalised: what sign-in and uniqueness go by.
+    pub email_key: String,
+    pub email_verified_at: Option<Timestamp>,
+    pub name: Option<String>,
+    #[sqlx(json)]
+    pub roles: Vec<String>,
+    /// PHC string (Argon2id).
+    pub password_hash: Option<String>,
+    pub created_at: Timestamp,
+    pub disabled_at: Option<Timestamp>,
+}
+
+impl std::fmt::Debug for Person {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Person").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// A person by id, enabled or not.
+    pub(crate) async fn person(&self, id: Uuid) -> Result<Option<Person>> {
+        Ok(read!(self, db => sqlx::query_as("SELECT * FROM people WHERE id = $1").bind(id).fetch_optional(db).await?))
+    }
+
+    /// A person by normalised e-mail, enabled or not.
+    pub(crate) async fn person_by_email(&self, email_key: &str) -> Result<Option<Person>> {
+        const PERSON: &str = "SELECT * FROM people WHERE email_key = $1";
+        Ok(read!(self, db => sqlx::query_as(PERSON).bind(email_key).fetch_optional(db).await?))
+    }
+
+    /// Everyone, by age.
+    pub(crate) async fn people(&self) -> Result<Vec<Person>> {
+        Ok(read!(self, db => sqlx::query_as("SELECT * FROM people ORDER BY created_at, id").fetch_all(db).await?))
+    }
+}
+
+/// Adds a person.
+pub(crate) struct InsertPerson {
+    pub person: Person,
+    pub event: AuditEvent,
+}
+
+impl Verb for InsertPerson {
+    type Told = Saved;
+    const EXTENT: Extent = Extent::Several;
+
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<Saved> {
+        const INSERT: &str = "INSERT INTO people (id, email, email_key, email_verified_at, name, roles, password_hash, created_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (email_key) DO NOTHING";
+        let person = &self.person;
+        let inserted = run!(conn, db => sqlx::query(INSERT)
+            .bind(person.id)
+            .bind(&person.email)
+            .bind(&person.email_key)
+            .bind(person.email_verified_at)
+            .bind(&person.name)
+            .bind(Json(&person.roles))
+            .bind(&person.password_hash)
+            .bind(person.created_at)
+            .execute(db).await?.rows_affected());
+        if inserted > 0 {
+            audit_events::insert(conn, &self.event).await?;
+        }
+        Ok(Saved::from_rows(inserted))
+    }
+}
+
+/// Replaces e-mail, name and roles.
+pub(crate) struct UpdatePerson {
+    pub person: Person,
+    pub event: AuditEvent,
+}
+
+impl Verb for UpdatePerson {
+    type Told = Saved;
+    const EXTENT: Extent = Extent::Several;
+
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<Saved> {
+        // Says by itself whether the new e-mail is taken, so that no error must be read.
+        const UPDATE: &str = "UPDATE people SET email = $2, email_key = $3, email_verified_at = $4, name = $5, roles = $6 WHERE id = $1 \
+             AND NOT EXISTS (SELECT 1 FROM people AS other WHERE other.email_key = $3 AND other.id <> $1)";
+        let person = &self.person;
+        let updated = run!(conn, db => sqlx::query(UPDATE)
+            .bind(person.id)
+            .bind(&person.email)
+            .bind(&person.email_key)
+            .bind(person.email_verified_at)
+            .bind(&person.name)
+            .bind(Json(&person.roles))
+            .execute(db).await?.rows_affected());
+        if updated > 0 {
+            audit_events::insert(conn, &self.event).await?;
+        }
+        Ok(Saved::from_rows(updated))
+    }
+}
+
+/// Sets a password, which ends every session and voids every token.
+pub(crate) struct SetPassword {
+    pub person_id: Uuid,
+    pub password_hash: String,
+    pub event: AuditEvent,
+}
+
+impl Verb for SetPassword {
+    type Told = ();
+    const EXTENT: Extent = Extent::Several;
+
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
+        const SET: &str = "UPDATE people SET password_hash = $2, tokens_not_before = $3 WHERE id = $1";
+        run!(conn, db => sqlx::query(SET)
+            .bind(self.person_id)
+            .bind(&self.password_hash)
+            .bind(self.event.at)
+            .execute(db).await.map(drop)?);
+        delete_sessions(conn, self.person_id).await?;
+        audit_events::insert(conn, &self.event).await
+    }
+}
+
+/// Replaces a hash by one with the parameters of today, unless the password was changed meanwhile.
+pub(crate) struct Rehash {
+    pub person_id: Uuid,
+    pub old_hash: String,
+    pub new_hash: String,
+}
+
+impl Verb for Rehash {
+    type Told = ();
+    const EXTENT: Extent = Extent::OneStatement;
+
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
+        const REHASH: &str = "UPDATE people SET password_hash = $3 WHERE id = $1 AND password_hash = $2";
+        run!(conn, db => sqlx::query(REHASH)
+            .bind(self.person_id)
+            .bind(&self.old_hash)
+            .bind(&self.new_hash)
+            .execute(db).await.map(drop)?);
+        Ok(())
+    }
+}
+
+/// Disables a person, which ends every session and voids every token, or enables them again.
+pub(crate) struct SetPersonDisabled {
+    pub person_id: Uuid,
+    pub disabled: bool,
+    pub event: AuditEvent,
+}
+
+impl Verb for SetPersonDisabled {
+    type Told = ();
+    const EXTENT: Extent = Extent::Several;
+
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
+        const DISABLE: &str = "UPDATE people SET disabled_at = $2, tokens_not_before = $2 WHERE id = $1";
+        const ENABLE: &str = "UPDATE people SET disabled_at = NULL WHERE id = $1 AND $2 IS NOT NULL";
+        let statement = if self.disabled { DISABLE } else { ENABLE };
+        run!(conn, db => sqlx::query(statement).bind(self.person_id).bind(self.event.at).execute(db).await.map(drop)?);
+        if self.disabled {
+            delete_sessions(conn, self.person_id).await?;
+        }
+        audit_events::insert(conn, &self.event).await
+    }
+}
+
+/// Deletes a person and everything issued for them. Their audit events stay.
+pub(crate) struct DeletePerson {
+    pub person_id: Uuid,
+    pub event: AuditEvent,
+}
+
+impl Verb for DeletePerson {
+    type Told = ();
+    const EXTENT: Extent = Extent::Several;
+
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
+        const DELETES: [&str; 3] = [
+            "DELETE FROM authorization_codes WHERE person_id = $1",
+            "DELETE FROM grants WHERE person_id = $1",
+            "DELETE FROM people WHERE id = $1",
+        ];
+        delete_sessions(conn, self.person_id).await?;
+        for delete in DELETES {
+            run!(conn, db => sqlx::query(delete).bind(self.person_id).execute(db).await.map(drop)?);
+        }
+        audit_events::insert(conn, &self.event).await
+    }
+}
+
+async fn delete_sessions(conn: &mut Conn<'_>, person_id: Uuid) -> Result<()> {
+    const DELETE: &str = "DELETE FROM browser_sessions WHERE person_id = $1";
+    run!(conn, db => sqlx::query(DELETE).bind(person_id).execute(db).await.map(drop)?);
+    Ok(())
+}

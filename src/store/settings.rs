@@ -1,0 +1,34 @@
+//! `settings`: what the database knows about itself.
+
+use super::{
+    Store,
+    backend::{Conn, Extent, Verb, read, run},
+};
+use crate::error::Result;
+
+/// Names the master key under which secrets were sealed.
+pub(crate) const MASTER_KEY_FINGERPRINT: &str = "master_key_fingerprint";
+
+impl Store {
+    /// The value of a setting.
+    pub(crate) async fn setting(&self, name: &str) -> Result<Option<String>> {
+        Ok(read!(self, db => sqlx::query_scalar("SELECT value FROM settings WHERE name = $1").bind(name).fetch_optional(db).await?))
+    }
+}
+
+/// Sets a value once; a value that is there stays.
+pub(crate) struct KeepSetting {
+    pub name: &'static str,
+    pub value: String,
+}
+
+impl Verb for KeepSetting {
+    type Told = ();
+    const EXTENT: Extent = Extent::OneStatement;
+
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
+        const INSERT: &str = "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
+        run!(conn, db => sqlx::query(INSERT).bind(self.name).bind(&self.value).execute(db).await.map(drop)?);
+        Ok(())
+    }
+}

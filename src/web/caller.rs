@@ -1,0 +1,42 @@
+//! Who sent a request, as far as the connection and headers tell.
+
+use std::{convert::Infallible, net::SocketAddr};
+
+use axum::extract::FromRequestParts;
+use http::{header::USER_AGENT, request::Parts};
+use uuid::Uuid;
+
+use crate::audit::Origin;
+
+/// Longer ones are cut: the header is the caller's to choose.
+const USER_AGENT_MAX: usize = 300;
+
+/// The address at the other end of the connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub SocketAddr);
+
+/// The id that log lines, error pages and audit events of one request share.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestId(pub Uuid);
+
+/// Where a request comes from.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Caller {
+    pub origin: Origin,
+    pub user_agent: Option<String>,
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let user_agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+        Ok(Self {
+            origin: Origin {
+                address: parts.extensions.get::<Peer>().map(|Peer(address)| address.ip()),
+                request_id: parts.extensions.get::<RequestId>().map(|RequestId(id)| *id),
+            },
+            user_agent: user_agent.map(|text| text.chars().take(USER_AGENT_MAX).collect()),
+        })
+    }
+}

@@ -1,0 +1,71 @@
+//! Headers that protect pages (OAuth 2.1 §7.11, RFC 6797) and every other answer.
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+
+use crate::{
+    error::{Error, Result},
+    server::Server,
+};
+
+/// What a page may load and where its forms may lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ContentPolicy {
+    /// Sign-in, consent, errors. Without `form-action`: Chromium applies it to every hop behind a form post.
+    Flow,
+    /// The page that posts an authorization response by its one script.
+    FormPost,
+    /// Pages whose forms stay here.
+    Account,
+}
+
+impl ContentPolicy {
+    const fn value(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Flow => "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'",
+            Self::FormPost => {
+                "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
+            }
+            Self::Account => {
+                "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+            }
+        })
+    }
+}
+
+/// Marks an answer to a browser: not kept, not framed, loading nothing that is not ours.
+pub(crate) fn protect_page(mut response: Response, policy: ContentPolicy) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy.value());
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    // Not `no-referrer`: then forms would be posted with `Origin: null`.
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.insert(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A redirect that the browser follows with GET (OAuth 2.1 §7.5.3: never 307). Nobody keeps it: it may carry a code.
+pub(crate) fn see_other(location: &str) -> Result<Response> {
+    let location = HeaderValue::try_from(location).map_err(Error::internal)?;
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    response.headers_mut().insert(header::LOCATION, location);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    Ok(response)
+}
+
+/// What every answer carries.
+pub(crate) async fn on_everything(State(server): State<Server>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if server.config().issuer.is_https() {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+    response
+}

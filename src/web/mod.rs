@@ -1,0 +1,13 @@
+//! What endpoints and pages share: envelopes for errors, sessions, cross-site checks, headers, limits.
+
+pub(crate) mod assets;
+pub(crate) mod caller;
+pub(crate) mod cors;
+pub(crate) mod cross_site;
+pub(crate) mod form;
+pub(crate) mod headers;
+pub(crate) mod json_error;
+pub(crate) mod listener;
+pub(crate) mod page;
+pub(crate) mod request_log;
+pub(crate) mod session;

@@ -1,0 +1,260 @@
+//! The browser session: `tower-sessions` for the cookie, our own store behind it.
+
+use async_trait::async_trait;
+use axum::{
+    extract::{FromRequestParts, Request},
+    middleware::Next,
+    response::Response,
+};
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
+use http::{HeaderValue, header::SET_COOKIE, request::Parts};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tower_sessions::{
+    Expiry, Session, SessionManagerLayer, SessionStore,
+    cookie::SameSite,
+    session::{Id, Record},
+    session_store,
+};
+use uuid::Uuid;
+
+use super::caller::Caller;
+use crate::{
+    audit::{Actor, AuditEvent, AuditName},
+    clock::Timestamp,
+    error::{Error, Result},
+    oauth::{ClientId, Issuer},
+    secret::{self, SecretHash},
+    server::Server,
+    store::{
+        browser_sessions::{BeginSession, BrowserSession, EndSession, TouchSession},
+        people::Person,
+    },
+};
+
+/// The one entry of a session.
+const ENTRY: &str = "session";
+/// How often at most the store is told that a session is in use.
+const TOUCH_EVERY: std::time::Duration = std::time::Duration::from_mins(5);
+
+/// What a record holds: read from the store, or about to be written to it.
+#[derive(Serialize, Deserialize)]
+enum Entry {
+    Stored(BrowserSession),
+    Beginning { session: BrowserSession, replaces: Option<Uuid>, client_id: Option<ClientId> },
+}
+
+impl Entry {
+    fn into_session(self) -> BrowserSession {
+        match self {
+            Self::Stored(session) | Self::Beginning { session, .. } => session,
+        }
+    }
+}
+
+/// The layer for routes that people visit.
+pub(crate) fn layer(server: &Server) -> SessionManagerLayer<Sessions> {
+    let config = server.config();
+    let max_age = time::Duration::try_from(config.session.ttl).unwrap_or(time::Duration::MAX);
+    SessionManagerLayer::new(Sessions(server.clone()))
+        .with_name(cookie_name(&config.issuer))
+        .with_secure(config.issuer.is_https())
+        .with_same_site(SameSite::Lax)
+        .with_expiry(Expiry::OnInactivity(max_age))
+}
+
+/// `__Host-` where browsers take it; the hash keeps servers on other ports of one host apart.
+fn cookie_name(issuer: &Issuer) -> String {
+    let prefix = if issuer.is_https() { "__Host-" } else { "" };
+    format!("{prefix}grantor-{}", BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(issuer.as_str())[..6]))
+}
+
+/// The published removal cookie lacks `Secure`, without which browsers do not take a `__Host-` cookie away.
+pub(crate) async fn secure_removal(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let cookies: Vec<HeaderValue> = response.headers().get_all(SET_COOKIE).iter().cloned().collect();
+    if !cookies.is_empty() {
+        response.headers_mut().remove(SET_COOKIE);
+        for cookie in cookies {
+            response.headers_mut().append(SET_COOKIE, with_secure(cookie));
+        }
+    }
+    response
+}
+
+fn with_secure(cookie: HeaderValue) -> HeaderValue {
+    let Ok(text) = cookie.to_str() else { return cookie };
+    let is_host_cookie = text.starts_with("__Host-");
+    let has_secure = text.split(';').any(|attribute| attribute.trim().eq_ignore_ascii_case("secure"));
+    if !is_host_cookie || has_secure {
+        return cookie;
+    }
+    HeaderValue::try_from(format!("{text}; Secure; HttpOnly; SameSite=Lax")).unwrap_or(cookie)
+}
+
+/// Who is signed in at the browser that sent the request, if anyone.
+pub(crate) struct Browser {
+    cookie: Session,
+    /// Looked up for this request.
+    pub session: Option<BrowserSession>,
+}
+
+impl FromRequestParts<Server> for Browser {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, server: &Server) -> Result<Self, Response> {
+        use axum::response::IntoResponse;
+        let fault = |message| super::json_error::JsonError::from(Error::internal(message)).into_response();
+        let Some(cookie) = parts.extensions.get::<Session>().cloned() else { return Err(fault("a page's route has no session layer")) };
+        let session = match cookie.get::<Entry>(ENTRY).await {
+            Ok(entry) => entry.map(Entry::into_session),
+            Err(_) => return Err(super::json_error::JsonError::from(Error::unavailable("the session cannot be read")).into_response()),
+        };
+        if let Some(session) = &session {
+            touch(server, session).await;
+        }
+        Ok(Self { cookie, session })
+    }
+}
+
+/// A session that idles ends sooner than one in use. That it is in use is noted late rather than often.
+async fn touch(server: &Server, session: &BrowserSession) {
+    let now = server.clock().now();
+    if now.since(session.last_seen_at) >= TOUCH_EVERY {
+        let expires_at = expires_at(server, session.created_at, now);
+        // The request does not fail for it: the next one notes it.
+        let _ = server.store().write(TouchSession { id: session.id, now, expires_at }).await;
+    }
+}
+
+fn expires_at(server: &Server, created_at: Timestamp, now: Timestamp) -> Timestamp {
+    let config = &server.config().session;
+    now.after(config.idle_ttl).min(created_at.after(config.ttl))
+}
+
+impl Browser {
+    /// Signs a person in, under a new cookie. The last step that can fail: nothing of the old session is touched before.
+    pub(crate) async fn sign_in(
+        &mut self,
+        server: &Server,
+        person: &Person,
+        method: &str,
+        caller: &Caller,
+        client_id: Option<&ClientId>,
+    ) -> Result<BrowserSession> {
+        let now = server.clock().now();
+        let before = self.session.take();
+        // The same person again goes on with the session, so that what hangs on it lives on.
+        let id = before.as_ref().filter(|before| before.person_id == person.id).map_or_else(|| secret::new_id(now), |before| before.id);
+        let session = BrowserSession {
+            id,
+            person_id: person.id,
+            auth_time: now,
+            amr: vec![method.to_owned()],
+            address: caller.origin.address.map(|address| address.to_string()),
+            user_agent: caller.user_agent.clone(),
+            created_at: now,
+            last_seen_at: now,
+            expires_at: expires_at(server, now, now),
+        };
+        let entry = Entry::Beginning { session: session.clone(), replaces: before.map(|before| before.id), client_id: client_id.cloned() };
+        let fault = |error| Error::Internal(anyhow::Error::new(error).context("the session could not be begun"));
+        self.cookie.cycle_id().await.map_err(fault)?;
+        self.cookie.insert(ENTRY, entry).await.map_err(fault)?;
+        self.cookie.save().await.map_err(|_| Error::unavailable("the session could not be stored"))?;
+        self.session = Some(session.clone());
+        Ok(session)
+    }
+
+    /// Signs the person out of this browser, and ends what ends with the session.
+    pub(crate) async fn sign_out(&mut self, server: &Server, caller: &Caller) -> Result<()> {
+        if let Some(session) = self.session.take() {
+            end(server, session.person_id, session.id, caller).await?;
+        }
+        self.cookie.flush().await.map_err(|_| Error::unavailable("the session could not be ended"))
+    }
+}
+
+/// Ends one session of a person, at this browser or another.
+pub(crate) async fn end(server: &Server, person_id: Uuid, id: Uuid, caller: &Caller) -> Result<()> {
+    let event = AuditEvent::new(server.clock().now(), AuditName::SessionEnded, Actor::Person(person_id), caller.origin).about(person_id);
+    server.store().write(EndSession { id, person_id, event }).await
+}
+
+/// `tower-sessions`' view of `browser_sessions`.
+#[derive(Clone)]
+pub(crate) struct Sessions(Server);
+
+impl std::fmt::Debug for Sessions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sessions")
+    }
+}
+
+fn hash(id: &Id) -> SecretHash {
+    SecretHash::of(&id.to_string())
+}
+
+fn backend(error: &Error) -> session_store::Error {
+    session_store::Error::Backend(error.to_string())
+}
+
+#[async_trait]
+impl SessionStore for Sessions {
+    /// A sign-in: the new row, the end of the one that it replaces, and the audit event, in one transaction.
+    async fn create(&self, record: &mut Record) -> session_store::Result<()> {
+        let entry = record.data.get(ENTRY).cloned().and_then(|value| serde_json::from_value(value).ok());
+        let Some(Entry::Beginning { session, replaces, client_id }) = entry else {
+            return Err(session_store::Error::Encode("only a sign-in begins a session".to_owned()));
+        };
+        let person_id = session.person_id;
+        let address = session.address.as_deref().and_then(|address| address.parse().ok());
+        let origin = crate::audit::Origin { address, request_id: super::request_log::current_id() };
+        let mut event = AuditEvent::new(session.auth_time, AuditName::PersonSignedIn, Actor::Person(person_id), origin)
+            .about(person_id)
+            .with("amr", session.amr.clone());
+        event.client_id = client_id;
+        let begin = BeginSession { id_hash: hash(&record.id), session, replaces, event };
+        self.0.store().write(begin).await.map_err(|error| {
+            tracing::warn!(error = %error, "a session could not be begun");
+            backend(&error)
+        })
+    }
+
+    /// Nothing changes in a session but at sign-in; so an ended one is never brought back.
+    async fn save(&self, _: &Record) -> session_store::Result<()> {
+        Ok(())
+    }
+
+    async fn load(&self, id: &Id) -> session_store::Result<Option<Record>> {
+        let found = self.0.store().browser_session(&hash(id), self.0.clock().now()).await.map_err(|error| backend(&error))?;
+        let Some(session) = found else { return Ok(None) };
+        let expiry_date = session.expires_at.to_date_time();
+        let entry = serde_json::to_value(Entry::Stored(session)).map_err(|error| session_store::Error::Encode(error.to_string()))?;
+        Ok(Some(Record { id: *id, data: [(ENTRY.to_owned(), entry)].into(), expiry_date }))
+    }
+
+    /// Rows end with [`EndSession`] or with the sign-in that replaces them, each in one transaction.
+    async fn delete(&self, _: &Id) -> session_store::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_cookie_is_removed_with_secure() {
+        let removal = HeaderValue::from_static("__Host-grantor-x=; Path=/; Max-Age=0");
+        assert_eq!(with_secure(removal), "__Host-grantor-x=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax");
+        let set = HeaderValue::from_static("__Host-grantor-x=1; HttpOnly; SameSite=Lax; Secure; Path=/");
+        assert_eq!(with_secure(set.clone()), set);
+    }
+
+    #[test]
+    fn the_cookie_of_a_loopback_issuer_has_no_prefix() {
+        assert!(cookie_name(&"https://auth.example.com".parse::<Issuer>().unwrap()).starts_with("__Host-grantor-"));
+        assert!(cookie_name(&"http://localhost:8080".parse::<Issuer>().unwrap()).starts_with("grantor-"));
+    }
+}

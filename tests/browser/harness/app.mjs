@@ -1,0 +1,104 @@
+// An app that signs people in with Grantor: Authorization Code with PKCE, its callback on a loopback address.
+
+import { createHash, randomBytes } from "node:crypto";
+import { setDefaultResultOrder } from "node:dns";
+import { once } from "node:events";
+import { createServer } from "node:http";
+
+// The server listens on 127.0.0.1; without this, Node 18 would ask for `localhost` at ::1 alone.
+setDefaultResultOrder("ipv4first");
+
+export class App {
+  // `kind` is `--public` or `--confidential`.
+  static async register(grantor, name, kind) {
+    const app = new App(grantor, name);
+    app.#server.listen(0, "127.0.0.1");
+    await once(app.#server, "listening");
+    app.origin = `http://127.0.0.1:${app.#server.address().port}`;
+    app.redirectUri = `${app.origin}/callback`;
+    app.#client = await grantor.command(["client", "create", "--name", name, kind, "--redirect-uri", app.redirectUri]);
+    app.#metadata = await (await fetch(`${grantor.issuer}/.well-known/oauth-authorization-server`)).json();
+    return app;
+  }
+
+  #client;
+  #metadata;
+  #response;
+  #server;
+  #state;
+  #verifier;
+
+  constructor(grantor, name) {
+    this.name = name;
+    this.grantor = grantor;
+    this.#server = createServer((request, response) => this.#callback(request, response));
+  }
+
+  // Where the browser goes to begin. One request at a time: a second call forgets the first.
+  authorizationUrl(params = {}) {
+    this.#state = random();
+    this.#verifier = random();
+    this.#response = undefined;
+    const url = new URL(this.#metadata.authorization_endpoint);
+    url.search = new URLSearchParams({
+      response_type: "code",
+      client_id: this.#client.client_id,
+      redirect_uri: this.redirectUri,
+      scope: "openid profile email offline_access",
+      state: this.#state,
+      code_challenge: createHash("sha256").update(this.#verifier).digest("base64url"),
+      code_challenge_method: "S256",
+      ...params,
+    });
+    return url.href;
+  }
+
+  // The authorization response that the browser brought: its method and parameters, `state` and `iss` checked.
+  async response(page) {
+    await page.waitForURL((url) => url.href.startsWith(this.redirectUri));
+    const { method, params } = this.#response;
+    if (params.state !== this.#state) throw new Error(`state is ${params.state}, not ${this.#state}`);
+    if (params.iss !== this.grantor.issuer) throw new Error(`iss is ${params.iss}, not ${this.grantor.issuer}`);
+    return { method, params };
+  }
+
+  // Answers `{ status, body }`, as does `refresh`.
+  redeem(code) {
+    return this.#token({ grant_type: "authorization_code", code, redirect_uri: this.redirectUri, code_verifier: this.#verifier });
+  }
+
+  refresh(refreshToken) {
+    return this.#token({ grant_type: "refresh_token", refresh_token: refreshToken });
+  }
+
+  async stop() {
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await once(this.#server, "close");
+  }
+
+  async #token(params) {
+    const { client_id, client_secret } = this.#client;
+    const credentials = client_secret ? { client_id, client_secret } : { client_id };
+    const answer = await fetch(this.#metadata.token_endpoint, {
+      method: "POST",
+      body: new URLSearchParams({ ...params, ...credentials }),
+    });
+    return { status: answer.status, body: await answer.json() };
+  }
+
+  async #callback(request, response) {
+    const url = new URL(request.url, this.origin);
+    if (url.pathname !== "/callback") return response.writeHead(404).end();
+    let body = "";
+    for await (const chunk of request) body += chunk;
+    const params = request.method === "POST" ? new URLSearchParams(body) : url.searchParams;
+    this.#response = { method: request.method, params: Object.fromEntries(params) };
+    response.writeHead(200, { "content-type": "text/html; charset=utf-8" });
+    response.end("<!doctype html><html lang=en><title>Back at the app</title><p>Back at the app");
+  }
+}
+
+function random() {
+  return randomBytes(32).toString("base64url");
+}

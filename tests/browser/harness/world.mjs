@@ -1,0 +1,99 @@
+// What a test sees: a server, two apps, a browser, and the verbs of a person in front of it.
+
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { after, before, describe, it } from "node:test";
+import { App } from "./app.mjs";
+import { launch, watch } from "./chromium.mjs";
+import { Grantor } from "./grantor.mjs";
+
+const TEST_TIMEOUT_MS = 120_000;
+const PAGE_TIMEOUT_MS = 20_000;
+
+export class World {
+  static async start(database) {
+    const world = new World();
+    try {
+      world.grantor = await Grantor.start(database);
+      // A public client that returns to loopback is asked for consent each time; a confidential one is remembered.
+      world.app = await App.register(world.grantor, "Holiday Planner", "--public");
+      world.confidentialApp = await App.register(world.grantor, "Photo Books", "--confidential");
+      world.browser = await launch();
+    } catch (error) {
+      await world.stop().catch(() => {});
+      throw error;
+    }
+    return world;
+  }
+
+  get issuer() {
+    return this.grantor.issuer;
+  }
+
+  // A person whom nobody else's test knows.
+  async person() {
+    const person = {
+      name: "Alice",
+      email: `alice-${randomBytes(4).toString("hex")}@example.com`,
+      password: `correct horse ${randomBytes(4).toString("hex")}`,
+    };
+    const args = ["user", "create", "--email", person.email, "--name", person.name, "--password-stdin"];
+    await this.grantor.command(args, `${person.password}\n`);
+    return person;
+  }
+
+  // A page in a browser without cookies; what is wrong in it is reported by `close`.
+  async open(options = {}) {
+    const context = await this.browser.newContext({ colorScheme: "light", ...options });
+    context.setDefaultTimeout(PAGE_TIMEOUT_MS);
+    const problems = watch(context, [this.issuer, this.app.origin, this.confidentialApp.origin]);
+    const page = await context.newPage();
+    const close = async () => {
+      await context.close();
+      assert.deepEqual(problems, [], "what Chromium complained about");
+    };
+    return { page, close };
+  }
+
+  async stop() {
+    await this.browser?.close();
+    await this.app?.stop();
+    await this.confidentialApp?.stop();
+    await this.grantor?.stop();
+  }
+}
+
+// Declares the tests of one server: `test(name, run)` or `test(name, contextOptions, run)`, with `run({ world, page, open })`,
+// where `open` gives the page of one more browser.
+export function on(database, declare) {
+  describe(`on ${database}`, () => {
+    let world;
+    before(async () => {
+      world = await World.start(database);
+    });
+    after(() => world?.stop());
+    declare((name, ...rest) => {
+      const run = rest.pop();
+      it(name, { timeout: TEST_TIMEOUT_MS }, () => inBrowser(world, rest[0], run));
+    });
+  });
+}
+
+async function inBrowser(world, options, run) {
+  const opened = [];
+  const open = async (own) => {
+    const one = await world.open(own);
+    opened.push(one);
+    return one.page;
+  };
+  const page = await open(options);
+  try {
+    await run({ world, page, open });
+    for (const one of opened.splice(0)) await one.close();
+  } catch (error) {
+    console.error(`at ${page.url()}\n${await page.innerText("body").catch(() => "")}\n--- the server's log\n${world.grantor.log()}`);
+    throw error;
+  } finally {
+    for (const one of opened) await one.close().catch(() => {});
+  }
+}
