@@ -1,4 +1,8 @@
 //! The integration tests, by specification: this list is the compliance report.
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![allow(dead_code, reason = "the harness offers verbs before every one is used")]
 
+mod harness;
+
+mod oauth21_code_grant;
 mod texts;

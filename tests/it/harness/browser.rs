@@ -1,0 +1,169 @@
+//! A person's browser: it keeps cookies, posts the forms that it is shown, and stops at redirects to other sites.
+
+use std::collections::BTreeMap;
+
+use argon2::{Argon2, Params, PasswordHasher, password_hash::phc::PasswordHash};
+use axum::body::Body;
+use http::Request;
+
+use super::{Answer, App, ISSUER, START, TestServer, app::timestamp, database, form_request};
+
+/// The password of everyone.
+pub const PASSWORD: &str = "down-the-rabbit-hole";
+
+/// A person who can sign in.
+pub struct Person {
+    pub email: String,
+}
+
+impl TestServer {
+    /// A person with the e-mail `name@example.com` and [`PASSWORD`].
+    pub async fn person(&self, name: &str) -> Person {
+        let email = format!("{name}@example.com");
+        let argon2 = Argon2::from(Params::new(8, 1, 1, None).unwrap());
+        let hash: PasswordHash = argon2.hash_password_with_salt(PASSWORD.as_bytes(), b"0123456789abcdef").unwrap();
+        let id = database::id(self.database.backend);
+        let at = timestamp(self.database.backend, START.as_micros());
+        self.database
+            .execute(&format!(
+                "INSERT INTO people (id, email, email_key, name, roles, password_hash, created_at) \
+                 VALUES ({id}, '{email}', '{email}', '{name}', '[]', '{hash}', {at})"
+            ))
+            .await;
+        Person { email }
+    }
+}
+
+/// One browser.
+pub struct Browser<'a> {
+    pub server: &'a TestServer,
+    pub cookies: BTreeMap<String, String>,
+    /// What it shows, or where it stopped.
+    pub shown: Option<Answer>,
+}
+
+impl<'a> Browser<'a> {
+    pub fn new(server: &'a TestServer) -> Self {
+        Self { server, cookies: BTreeMap::new(), shown: None }
+    }
+
+    /// The same browser at another node.
+    pub fn at<'b>(&self, server: &'b TestServer) -> Browser<'b> {
+        Browser { server, cookies: self.cookies.clone(), shown: None }
+    }
+
+    /// What it shows.
+    #[track_caller]
+    pub fn page(&self) -> &Answer {
+        self.shown.as_ref().expect("the browser went somewhere")
+    }
+
+    /// Goes to a path of the server and follows redirects within it.
+    pub async fn go(&mut self, path: &str) -> &Answer {
+        let answer = self.fetch(Request::get(path).body(Body::empty()).unwrap()).await;
+        self.follow(answer).await
+    }
+
+    /// Posts a form of our own pages and follows redirects within the server.
+    pub async fn submit(&mut self, path: &str, form: &[(&str, &str)]) -> &Answer {
+        let answer = self.post(path, form).await;
+        self.follow(answer).await
+    }
+
+    /// Posts a form of our own pages; the answer as it is.
+    pub async fn post(&mut self, path: &str, form: &[(&str, &str)]) -> Answer {
+        let mut request = form_request(path, form);
+        request.headers_mut().insert("sec-fetch-site", "same-origin".parse().unwrap());
+        request.headers_mut().insert("origin", ISSUER.parse().unwrap());
+        self.fetch(request).await
+    }
+
+    /// One request with the cookies; those that come back are kept.
+    pub async fn fetch(&mut self, mut request: Request<Body>) -> Answer {
+        if !self.cookies.is_empty() {
+            let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            request.headers_mut().insert("cookie", cookies.join("; ").parse().unwrap());
+        }
+        let answer = self.server.send(request).await;
+        for cookie in answer.headers.get_all("set-cookie") {
+            self.keep(cookie.to_str().unwrap());
+        }
+        answer
+    }
+
+    /// As browsers do: a `__Host-` cookie is taken, and taken away, only with `Secure` and `Path=/`.
+    fn keep(&mut self, cookie: &str) {
+        let mut attributes = cookie.split(';').map(str::trim);
+        let (name, value) = attributes.next().unwrap().split_once('=').unwrap();
+        let attributes: Vec<String> = attributes.map(str::to_ascii_lowercase).collect();
+        let has = |attribute: &str| attributes.iter().any(|known| known == attribute);
+        if name.starts_with("__Host-") && !(has("secure") && has("path=/")) {
+            return;
+        }
+        if has("max-age=0") {
+            self.cookies.remove(name);
+        } else {
+            self.cookies.insert(name.to_owned(), value.to_owned());
+        }
+    }
+
+    async fn follow(&mut self, mut answer: Answer) -> &Answer {
+        while answer.header("location").starts_with('/') {
+            let path = answer.location();
+            answer = self.fetch(Request::get(path).body(Body::empty()).unwrap()).await;
+        }
+        self.shown.insert(answer)
+    }
+
+    /// Goes to the authorization endpoint for an app.
+    pub async fn authorize(&mut self, app: &App<'_>, extra: &[(&str, &str)]) -> &Answer {
+        self.go(&app.authorization_path(extra)).await
+    }
+
+    /// Fills in the sign-in form that it shows.
+    pub async fn sign_in(&mut self, person: &Person) -> &Answer {
+        self.sign_in_with(&person.email, PASSWORD).await
+    }
+
+    pub async fn sign_in_with(&mut self, email: &str, password: &str) -> &Answer {
+        let mut form = self.page().fields();
+        form.push(("email".to_owned(), email.to_owned()));
+        form.push(("password".to_owned(), password.to_owned()));
+        let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.submit("/login", &form).await
+    }
+
+    /// Signs in at the account page.
+    pub async fn sign_in_at_account(&mut self, person: &Person) -> &Answer {
+        self.go("/account").await;
+        self.sign_in(person).await
+    }
+
+    /// Signs in as a new person.
+    pub async fn sign_in_as_someone(&mut self) -> Person {
+        let number = self.server.database.count("people").await;
+        let person = self.server.person(&format!("person{number}")).await;
+        self.sign_in_at_account(&person).await.assert_status(200);
+        person
+    }
+
+    /// Presses Allow on the consent form that it shows.
+    pub async fn allow(&mut self) -> &Answer {
+        self.decide("allow").await
+    }
+
+    /// Presses Deny.
+    pub async fn deny(&mut self) -> &Answer {
+        self.decide("deny").await
+    }
+
+    /// Presses Allow, if it shows the consent form.
+    pub async fn allow_if_asked(&mut self) -> &Answer {
+        if self.page().body.contains("id=\"allow\"") { self.allow().await } else { self.page() }
+    }
+
+    async fn decide(&mut self, decision: &str) -> &Answer {
+        let (request, bound) = (self.page().field("request"), self.page().field("bound"));
+        self.submit("/consent", &[("request", &request), ("bound", &bound), ("decision", decision)]).await
+    }
+}
