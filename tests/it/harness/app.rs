@@ -77,7 +77,7 @@ impl TestServer {
     }
 }
 
-impl<'a> App<'a> {
+impl App<'_> {
     /// The same client at another node.
     pub fn at<'b>(&self, server: &'b TestServer) -> App<'b> {
         App { server, id: self.id.clone(), secret: self.secret.clone(), redirect_uri: self.redirect_uri.clone() }
@@ -217,7 +217,8 @@ pub fn timestamp(backend: Backend, micros: i64) -> String {
 
 /// Bytes as a literal.
 pub fn bytes(backend: Backend, bytes: &[u8]) -> String {
-    let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex: String =
+        bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])).collect();
     match backend {
         Backend::Sqlite => format!("x'{hex}'"),
         Backend::Postgres => format!("'\\x{hex}'::bytea"),
