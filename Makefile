@@ -26,5 +26,5 @@ ci: ## what CI runs: the lints, then the tests
 	$(MAKE) --no-print-directory lint
 	$(MAKE) --no-print-directory test
 
-bench: ## measure this machine and Grantor on it; takes minutes
-	cargo bench --locked --bench grantor
+bench: ## measure this machine and Grantor on it; takes minutes (ARGS="--help")
+	cargo bench --locked --bench grantor -- $(ARGS)

@@ -50,6 +50,7 @@ fn for_people(server: &Server) -> Router<Server> {
     let envelope: request_log::Envelope = PageError::envelope;
     Router::new()
         .route(paths::AUTHORIZE, get(authorize::get).head(authorize::head))
+        .route("/", get(async || headers::see_other("/account").map_err(PageError::from)))
         .route("/login", get(login::get).post(login::post))
         .route("/consent", get(consent::get).post(consent::post))
         .route("/account", get(account::get))

@@ -10,9 +10,8 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine};
+use base64::prelude::{BASE64_STANDARD, Engine};
 use moka::future::Cache;
-use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
@@ -21,7 +20,7 @@ use crate::{
     config::{Config, DatabaseUrl, MasterKeySource},
     error::{Error, Result},
     jose::{self, KeyRing, rotation},
-    oauth::{Client, ClientId, metadata::Metadata},
+    oauth::{Client, ClientId, Document, metadata::Metadata},
     secret::{self, MasterKey},
     store::{FirstStart, Migrations, Store, settings},
 };
@@ -44,20 +43,6 @@ struct Inner {
     hashing: HashingGate,
     metadata: Document,
     node: Uuid,
-}
-
-/// A public document, made once.
-pub(crate) struct Document {
-    pub body: String,
-    /// A strong entity tag (RFC 9110 §8.8.3).
-    pub etag: String,
-}
-
-impl Document {
-    fn new(body: String) -> Self {
-        let etag = format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(&body)[..12]));
-        Self { body, etag }
-    }
 }
 
 impl Server {
@@ -121,7 +106,7 @@ impl Server {
         let load = async { Ok::<_, Error>(self.store().client(id).await?.filter(|client| client.disabled_at.is_none()).map(Arc::new)) };
         self.0.clients.try_get_with_by_ref(id, load).await.map_err(|shared: Arc<Error>| match &*shared {
             Error::Unavailable { reason, retry_after } => Error::Unavailable { reason, retry_after: *retry_after },
-            other => Error::internal(other.to_string()),
+            other => Error::internal(format!("{other:#}")),
         })
     }
 

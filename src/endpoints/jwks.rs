@@ -9,5 +9,5 @@ use crate::{server::Server, web::json_error::JsonError};
 /// `GET /oauth/jwks`
 pub(crate) async fn get(State(server): State<Server>, headers: HeaderMap) -> Result<Response, JsonError> {
     let jwks = server.keys().jwks().await?;
-    Ok(cacheable(&headers, jwks.body, &jwks.etag, server.config().keys.jwks_max_age.as_secs()))
+    Ok(cacheable(&headers, &jwks, server.config().keys.jwks_max_age.as_secs()))
 }

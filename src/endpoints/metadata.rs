@@ -11,6 +11,5 @@ const MAX_AGE: u64 = 600;
 
 /// `GET /.well-known/oauth-authorization-server`
 pub(crate) async fn get(State(server): State<Server>, headers: HeaderMap) -> Result<Response, JsonError> {
-    let document = server.metadata();
-    Ok(cacheable(&headers, document.body.clone(), &document.etag, MAX_AGE))
+    Ok(cacheable(&headers, server.metadata(), MAX_AGE))
 }

@@ -11,7 +11,10 @@ pub(crate) mod token;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use crate::{oauth::OAuthError, web::json_error::JsonError};
+use crate::{
+    oauth::{Document, OAuthError},
+    web::json_error::JsonError,
+};
 
 /// The answer to a method that an endpoint does not have; the router adds `Allow`.
 pub(crate) async fn method_not_allowed() -> JsonError {
@@ -22,15 +25,17 @@ pub(crate) async fn method_not_allowed() -> JsonError {
 }
 
 /// A public document that caches may keep (RFC 9111), with its entity tag.
-fn cacheable(request_headers: &HeaderMap, body: String, etag: &str, max_age: u64) -> Response {
+fn cacheable(request_headers: &HeaderMap, document: &Document, max_age: u64) -> Response {
     let is_known = request_headers
         .get(header::IF_NONE_MATCH)
         .and_then(|value| value.to_str().ok())
-        .is_some_and(|known| known.split(',').map(|tag| tag.trim().trim_start_matches("W/")).any(|tag| tag == etag || tag == "*"));
-    let mut response = if is_known { StatusCode::NOT_MODIFIED.into_response() } else { body.into_response() };
+        .is_some_and(|known| known.split(',').map(|tag| tag.trim().trim_start_matches("W/")).any(|tag| tag == document.etag || tag == "*"));
+    let mut response = if is_known { StatusCode::NOT_MODIFIED.into_response() } else { document.body.clone().into_response() };
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if let (Ok(etag), Ok(cache_control)) = (HeaderValue::try_from(etag), HeaderValue::try_from(format!("public, max-age={max_age}"))) {
+    if let (Ok(etag), Ok(cache_control)) =
+        (HeaderValue::try_from(&document.etag), HeaderValue::try_from(format!("public, max-age={max_age}")))
+    {
         headers.insert(header::ETAG, etag);
         headers.insert(header::CACHE_CONTROL, cache_control);
     }

@@ -1,19 +1,18 @@
 //! The keys in memory: reloaded from the store when half a second old, used by their times.
 
 use std::{
-    sync::{Arc, RwLock},
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
-use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use tokio::{sync::Mutex, time::Instant};
 
 use super::signing_key::{Algorithm, SigningKey};
 use crate::{
     clock::{Clock, Timestamp},
     error::{Error, Result},
+    oauth::Document,
     secret::{MacKey, MasterKey},
     store::{Store, keys::StoredKey},
 };
@@ -29,8 +28,11 @@ const TIME_TO_LIVE: Duration = Duration::from_millis(500);
 
 /// All keys, as of one moment.
 struct Keys {
-    signing: Vec<Arc<Member>>,
+    signing: Vec<Member>,
     macs: Vec<(u16, Arc<MacKey>)>,
+    jwks: Document,
+    loaded_at: Timestamp,
+    loaded: Instant,
 }
 
 struct Member {
@@ -49,19 +51,12 @@ impl Member {
     }
 }
 
-/// The published keys as bytes, with the entity tag that names them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Jwks {
-    pub body: String,
-    pub etag: String,
-}
-
 /// The keys of this server.
 pub(crate) struct KeyRing {
     store: Store,
     master_key: Arc<MasterKey>,
     clock: Clock,
-    current: RwLock<(Instant, Arc<Keys>)>,
+    current: RwLock<Arc<Keys>>,
     /// Held by the one who reloads; the others wait for it.
     reloading: Mutex<()>,
 }
@@ -69,24 +64,23 @@ pub(crate) struct KeyRing {
 impl KeyRing {
     /// Loads the keys, and signs once with each: the first random number of a process is slow, and a bad key shows.
     pub(crate) async fn load(store: Store, master_key: Arc<MasterKey>, clock: Clock) -> Result<Self> {
-        let keys = Keys::load(&store, &master_key, None).await?;
+        let keys = Keys::load(&store, &master_key, clock.now(), None).await?;
         for member in &keys.signing {
             let token = member.key.sign_access_token(&json!({}))?;
             if member.key.verify::<serde_json::Value>(member.algorithm, &token).is_none() {
                 return Err(Error::internal("a signing key does not verify what it signed"));
             }
         }
-        Ok(Self { store, master_key, clock, current: RwLock::new((Instant::now(), Arc::new(keys))), reloading: Mutex::default() })
+        Ok(Self { store, master_key, clock, current: RwLock::new(Arc::new(keys)), reloading: Mutex::default() })
     }
 
     /// The key that signs with `algorithm` now.
     pub(crate) async fn signing_key(&self, algorithm: Algorithm) -> Result<Arc<SigningKey>> {
         let now = self.clock.now();
         let keys = self.keys().await?;
-        let of_algorithm = || keys.signing.iter().filter(|member| member.algorithm == algorithm && member.stored.signs_from <= now);
+        let signing = keys.signing.iter().filter(|member| member.algorithm == algorithm && member.signs(now));
         // Two may overlap by a clock's difference: the newer one signs.
-        let newest = |one: &&Arc<Member>, other: &&Arc<Member>| one.stored.signs_from.cmp(&other.stored.signs_from);
-        let member = of_algorithm().filter(|member| member.signs(now)).max_by(newest);
+        let member = signing.max_by_key(|member| member.stored.signs_from);
         member
             .map(|member| Arc::clone(&member.key))
             .ok_or_else(|| Error::internal("no signing key is in force: run 'grantor keys rotate --now'"))
@@ -100,14 +94,9 @@ impl KeyRing {
         Ok(member.and_then(|member| member.key.verify(member.algorithm, token)))
     }
 
-    /// The published keys (RFC 7517 §5).
-    pub(crate) async fn jwks(&self) -> Result<Jwks> {
-        let now = self.clock.now();
-        let keys = self.keys().await?;
-        let published: Vec<_> = keys.signing.iter().filter(|member| member.is_published(now)).map(|member| &member.key.jwk).collect();
-        let body = json!({ "keys": published }).to_string();
-        let etag = format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(&body)[..12]));
-        Ok(Jwks { body, etag })
+    /// The published keys (RFC 7517 §5), as of the last load.
+    pub(crate) async fn jwks(&self) -> Result<Document> {
+        Ok(self.keys().await?.jwks.clone())
     }
 
     /// The key that protects new refresh tokens, with its number.
@@ -122,36 +111,42 @@ impl KeyRing {
         Ok(keys.macs.iter().find(|(known, _)| *known == number).map(|(_, key)| Arc::clone(key)))
     }
 
-    fn in_memory(&self) -> (bool, Arc<Keys>) {
-        let current = self.current.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        (current.0.elapsed() < TIME_TO_LIVE, Arc::clone(&current.1))
+    fn in_memory(&self) -> Arc<Keys> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// By both clocks: the machine's may be set back, and that of tests is moved.
+    fn is_fresh(&self, keys: &Keys) -> bool {
+        keys.loaded.elapsed() < TIME_TO_LIVE && self.clock.now().since(keys.loaded_at) < TIME_TO_LIVE
     }
 
     async fn keys(&self) -> Result<Arc<Keys>> {
-        let (is_fresh, keys) = self.in_memory();
-        if is_fresh {
+        let keys = self.in_memory();
+        if self.is_fresh(&keys) {
             return Ok(keys);
         }
         let _reloading = self.reloading.lock().await;
-        let (is_fresh, keys) = self.in_memory();
-        if is_fresh {
+        let keys = self.in_memory();
+        if self.is_fresh(&keys) {
             return Ok(keys);
         }
-        let keys = match Keys::load(&self.store, &self.master_key, Some(&keys)).await {
-            Ok(loaded) => Arc::new(loaded),
+        match Keys::load(&self.store, &self.master_key, self.clock.now(), Some(&keys)).await {
+            Ok(loaded) => {
+                let loaded = Arc::new(loaded);
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&loaded);
+                Ok(loaded)
+            }
             // Resource servers get their keys while the database is away; the times of these keys still hold.
-            Err(Error::Unavailable { .. }) => keys,
-            Err(fault) => return Err(fault),
-        };
-        *self.current.write().unwrap_or_else(std::sync::PoisonError::into_inner) = (Instant::now(), Arc::clone(&keys));
-        Ok(keys)
+            Err(Error::Unavailable { .. }) => Ok(keys),
+            Err(fault) => Err(fault),
+        }
     }
 }
 
 impl Keys {
     /// Reads the rows; what was parsed before is not parsed again.
-    async fn load(store: &Store, master_key: &MasterKey, before: Option<&Self>) -> Result<Self> {
-        let mut keys = Self { signing: Vec::new(), macs: Vec::new() };
+    async fn load(store: &Store, master_key: &MasterKey, now: Timestamp, before: Option<&Self>) -> Result<Self> {
+        let (mut signing, mut macs) = (Vec::new(), Vec::new());
         for stored in store.keys().await? {
             if stored.purpose == SIGNATURE {
                 let known = before.and_then(|before| before.signing.iter().find(|member| member.stored.kid == stored.kid));
@@ -164,13 +159,19 @@ impl Keys {
                 if key.kid != stored.kid {
                     return Err(Error::internal(format!("the key {} is not the one that its row names", stored.kid)));
                 }
-                keys.signing.push(Arc::new(Member { algorithm, key, stored }));
+                signing.push(Member { algorithm, key, stored });
             } else if let Some(number) = stored.kid.strip_prefix(REFRESH_TOKEN_MAC_KID).and_then(|number| number.parse().ok()) {
-                keys.macs.push((number, Arc::new(MacKey::new(&unseal(master_key, &stored)?))));
+                macs.push((number, Arc::new(MacKey::new(&unseal(master_key, &stored)?))));
             }
         }
-        Ok(keys)
+        let jwks = jwks(&signing, now);
+        Ok(Self { signing, macs, jwks, loaded_at: now, loaded: Instant::now() })
     }
+}
+
+fn jwks(signing: &[Member], now: Timestamp) -> Document {
+    let published: Vec<_> = signing.iter().filter(|member| member.is_published(now)).map(|member| &member.key.jwk).collect();
+    Document::new(json!({ "keys": published }).to_string())
 }
 
 fn unseal(master_key: &MasterKey, stored: &StoredKey) -> Result<zeroize::Zeroizing<Vec<u8>>> {

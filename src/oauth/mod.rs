@@ -4,6 +4,7 @@ pub mod authorization_request;
 pub mod claims;
 pub mod client;
 pub mod client_auth_method;
+pub mod document;
 pub mod error;
 pub mod grant_type;
 pub mod issuer;
@@ -19,6 +20,7 @@ pub mod token_response;
 
 pub use authorization_request::AuthorizationRequest;
 pub use client::{Client, ClientId};
+pub use document::Document;
 pub use error::{ErrorCode, OAuthError};
 pub use grant_type::GrantType;
 pub use issuer::Issuer;

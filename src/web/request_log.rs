@@ -35,6 +35,7 @@ pub(crate) async fn around(State((server, envelope)): State<(Server, Envelope)>,
     let route = request.extensions().get::<MatchedPath>().map_or_else(|| "-".to_owned(), |path| path.as_str().to_owned());
     let address = request.extensions().get::<Peer>().map(|Peer(address)| address.ip());
     request.extensions_mut().insert(RequestId(id));
+    request.extensions_mut().insert(envelope);
     let span = tracing::info_span!("request", request.id = %id);
     let started = Instant::now();
     let answer = async {

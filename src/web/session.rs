@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use axum::{
     extract::{FromRequestParts, Request},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use http::{HeaderValue, header::SET_COOKIE, request::Parts};
@@ -18,7 +18,11 @@ use tower_sessions::{
 };
 use uuid::Uuid;
 
-use super::caller::Caller;
+use super::{
+    caller::Caller,
+    json_error::JsonError,
+    request_log::{self, Envelope},
+};
 use crate::{
     audit::{Actor, AuditEvent, AuditName},
     clock::Timestamp,
@@ -103,13 +107,12 @@ impl FromRequestParts<Server> for Browser {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, server: &Server) -> Result<Self, Response> {
-        use axum::response::IntoResponse;
-        let fault = |message| super::json_error::JsonError::from(Error::internal(message)).into_response();
-        let Some(cookie) = parts.extensions.get::<Session>().cloned() else { return Err(fault("a page's route has no session layer")) };
-        let session = match cookie.get::<Entry>(ENTRY).await {
-            Ok(entry) => entry.map(Entry::into_session),
-            Err(_) => return Err(super::json_error::JsonError::from(Error::unavailable("the session cannot be read")).into_response()),
+        let envelope = parts.extensions.get::<Envelope>().copied().unwrap_or(|error| JsonError::from(error).into_response());
+        let Some(cookie) = parts.extensions.get::<Session>().cloned() else {
+            return Err(envelope(Error::internal("a page's route has no session layer")));
         };
+        let entry = cookie.get::<Entry>(ENTRY).await;
+        let session = entry.map_err(|_| envelope(Error::unavailable("the session cannot be read")))?.map(Entry::into_session);
         if let Some(session) = &session {
             touch(server, session).await;
         }
@@ -209,7 +212,7 @@ impl SessionStore for Sessions {
         };
         let person_id = session.person_id;
         let address = session.address.as_deref().and_then(|address| address.parse().ok());
-        let origin = crate::audit::Origin { address, request_id: super::request_log::current_id() };
+        let origin = crate::audit::Origin { address, request_id: request_log::current_id() };
         let mut event = AuditEvent::new(session.auth_time, AuditName::PersonSignedIn, Actor::Person(person_id), origin)
             .about(person_id)
             .with("amr", session.amr.clone());
