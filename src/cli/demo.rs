@@ -20,11 +20,7 @@ use crate::{
     clock::Clock,
     config::{Config, Sources},
     demo::SampleApp,
-    oauth::{
-        Client, ClientId, GrantType, RedirectUri, Scope,
-        client::{ApplicationType, ClientType, RefreshRotation, Trust},
-        scope,
-    },
+    oauth::{Client, ClientId, RedirectUri, client::ClientType},
     secret::Secret,
     server::Server,
     store::{
@@ -125,23 +121,12 @@ async fn register(server: &Server, base_url: &str) -> Result<Secret, Failure> {
     let secret = Secret::generate();
     let now = server.clock().now();
     let redirect_uri = RedirectUri::register(&SampleApp::redirect_uri(base_url), ClientType::Confidential).map_err(anyhow::Error::new)?;
+    let id = ClientId::parse(CLIENT_ID).map_err(anyhow::Error::new)?;
     let client = Client {
-        id: ClientId::parse(CLIENT_ID).map_err(anyhow::Error::new)?,
-        name: "Sample app".to_owned(),
-        client_type: ClientType::Confidential,
-        application_type: ApplicationType::Web,
         redirect_uris: vec![redirect_uri],
-        grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
-        scope: Scope::parse(scope::DEFAULT).map_err(anyhow::Error::new)?,
-        resources: Vec::new(),
-        introspects: Vec::new(),
-        first_party: false,
-        trust: Trust::Operator,
-        refresh_rotation: RefreshRotation::Rotate,
         secrets: vec![secret.hash()],
         created_at: now,
-        disabled_at: None,
-        tokens_not_before: None,
+        ..Client::new(id, "Sample app".to_owned(), ClientType::Confidential)
     };
     let event = |name| AuditEvent::new(now, name, Actor::Operator, Origin::default()).of_client(&client.id);
     let insert = InsertClient { client: client.clone(), event: event(AuditName::ClientCreated) };

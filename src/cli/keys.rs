@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::{ConfigArgs, Failure, print_json, print_table};
+use super::{CommonArgs, Failure, print_json, print_table};
 use crate::{
     clock::Timestamp,
     jose::{
@@ -24,10 +24,7 @@ pub(super) enum Command {
 #[derive(Args)]
 pub(super) struct List {
     #[command(flatten)]
-    config: ConfigArgs,
-    /// Print one JSON document
-    #[arg(long)]
-    json: bool,
+    common: CommonArgs,
 }
 
 #[derive(Args)]
@@ -40,13 +37,10 @@ Examples:
   grantor keys rotate --now      a key leaked: what it signed is refused as soon as caches forget it")]
 pub(super) struct Rotate {
     #[command(flatten)]
-    config: ConfigArgs,
+    common: CommonArgs,
     /// Sign with the new keys at once, and withdraw the old ones
     #[arg(long)]
     now: bool,
-    /// Print one JSON document
-    #[arg(long)]
-    json: bool,
 }
 
 impl Command {
@@ -92,12 +86,10 @@ impl Shown {
 
 impl List {
     async fn run(self) -> Result<(), Failure> {
-        let server = self.config.open().await?;
-        let now = server.clock().now();
-        let keys = server.store().keys().await?;
-        server.close().await;
+        let read = self.common.config.with_server(async |server| Ok((server.store().keys().await?, server.clock().now())));
+        let (keys, now) = read.await?;
         let keys: Vec<Shown> = keys.into_iter().filter(|key| key.purpose == SIGNATURE).map(|key| Shown::of(key, now)).collect();
-        if self.json {
+        if self.common.json {
             return print_json(&keys);
         }
         let rows: Vec<Vec<String>> = keys
@@ -114,16 +106,16 @@ impl List {
 
 impl Rotate {
     async fn run(self) -> Result<(), Failure> {
-        let server = self.config.open().await?;
         let urgency = if self.now { Urgency::Now } else { Urgency::Scheduled };
-        let now = server.clock().now();
-        let rotated = rotation::rotate(server.store(), server.master_key(), server.config(), urgency, now).await;
-        server.close().await;
-        match rotated? {
+        let rotated = self.common.config.with_server(async |server| {
+            let now = server.clock().now();
+            Ok(rotation::rotate(server.store(), server.master_key(), server.config(), urgency, now).await?)
+        });
+        match rotated.await? {
             Rotated::AlreadyScheduled { signs_from } => Err(Failure::Refused(format!(
                 "a rotation is under way already: its keys sign from {signs_from}. In an emergency use --now."
             ))),
-            Rotated::Done { signs_from } if self.json => print_json(&serde_json::json!({ "signs_from": signs_from.to_string() })),
+            Rotated::Done { signs_from } if self.common.json => print_json(&serde_json::json!({ "signs_from": signs_from.to_string() })),
             Rotated::Done { signs_from } => {
                 println!("New keys are published; they sign from {signs_from}.");
                 Ok(())

@@ -85,14 +85,27 @@ impl ConfigArgs {
         Config::load(self.flags()).map_err(Failure::Usage)
     }
 
-    /// The store and the keys, for a command that works beside a running server.
-    async fn open(self) -> Result<Server, Failure> {
+    /// Does some work with the store and the keys, beside a running server or without one.
+    async fn with_server<T>(self, work: impl AsyncFnOnce(&Server) -> Result<T, Failure>) -> Result<T, Failure> {
         let mut config = self.load()?;
         // Such a command writes once: it needs no pool.
         config.database.max_connections = 2;
         telemetry::begin_quietly(&config);
-        Ok(Server::start(config, Clock::system()).await?)
+        let server = Server::start(config, Clock::system()).await?;
+        let done = work(&server).await;
+        server.close().await;
+        done
     }
+}
+
+/// Flags of the commands that print what they did.
+#[derive(Args)]
+struct CommonArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
 }
 
 /// Why a command did not do what it was asked.

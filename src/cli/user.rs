@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{ConfigArgs, Failure, print_json, print_table};
+use super::{CommonArgs, Failure, print_json, print_table};
 use crate::{
     accounts::{
         email::Email,
@@ -54,7 +54,7 @@ Examples:
   printf '%s\\n' \"$PASSWORD\" | grantor user create --email alice@example.com --password-stdin --json")]
 pub(super) struct Create {
     #[command(flatten)]
-    config: ConfigArgs,
+    common: CommonArgs,
     #[arg(long, value_parser = email)]
     email: Email,
     #[arg(long)]
@@ -68,29 +68,20 @@ pub(super) struct Create {
     /// Read the password as one line from standard input
     #[arg(long)]
     password_stdin: bool,
-    /// Print one JSON document
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Args)]
 pub(super) struct List {
     #[command(flatten)]
-    config: ConfigArgs,
-    /// Print one JSON document
-    #[arg(long)]
-    json: bool,
+    common: CommonArgs,
 }
 
 #[derive(Args)]
 pub(super) struct One {
     #[command(flatten)]
-    config: ConfigArgs,
+    common: CommonArgs,
     /// The person's id or e-mail
     person: String,
-    /// Print one JSON document
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Args)]
@@ -174,11 +165,7 @@ impl Command {
         match self {
             Self::Create(create) => create.run().await,
             Self::List(list) => list.run().await,
-            Self::Show(one) => {
-                let (server, person) = one.find().await?;
-                server.close().await;
-                Shown::of(&person).print(one.json)
-            }
+            Self::Show(one) => one.show().await,
             Self::Update(update) => update.run().await,
             Self::SetPassword(set) => set.run().await,
             Self::Disable(one) => one.set_disabled(true).await,
@@ -241,30 +228,28 @@ pub(super) fn new_person(server: &Server, email: Email, name: Option<String>, pa
 impl Create {
     async fn run(self) -> Result<(), Failure> {
         let password = read_password(self.password_stdin)?;
-        let server = self.config.open().await?;
-        let password_hash = match password {
-            Some(password) => Some(hash(&server, password).await?),
-            None => None,
-        };
-        let mut person = new_person(&server, self.email, self.name, password_hash);
-        person.roles = self.roles;
-        person.email_verified_at = self.email_verified.then_some(person.created_at);
-        let saved = create_person(&server, person.clone()).await;
-        server.close().await;
-        match saved? {
-            Saved::Done => Shown::of(&person).print(self.json),
-            Saved::Conflict => Err(Failure::Refused(format!("there is a person with the e-mail {} already", person.email))),
-        }
+        let Self { common, email, name, roles, email_verified, .. } = self;
+        let person = common.config.with_server(async |server| {
+            let password_hash = match password {
+                Some(password) => Some(hash(server, password).await?),
+                None => None,
+            };
+            let mut person = new_person(server, email, name, password_hash);
+            person.roles = roles;
+            person.email_verified_at = email_verified.then_some(person.created_at);
+            match create_person(server, person.clone()).await? {
+                Saved::Done => Ok(person),
+                Saved::Conflict => Err(Failure::Refused(format!("there is a person with the e-mail {} already", person.email))),
+            }
+        });
+        Shown::of(&person.await?).print(common.json)
     }
 }
 
 impl List {
     async fn run(self) -> Result<(), Failure> {
-        let server = self.config.open().await?;
-        let people = server.store().people().await;
-        server.close().await;
-        let people = people?;
-        if self.json {
+        let people = self.common.config.with_server(async |server| Ok(server.store().people().await?)).await?;
+        if self.common.json {
             return print_json(&people.iter().map(Shown::of).collect::<Vec<_>>());
         }
         let row = |person: &Person| {
@@ -278,26 +263,28 @@ impl List {
 
 impl Update {
     async fn run(self) -> Result<(), Failure> {
-        let (server, mut person) = self.one.find().await?;
-        if let Some(email) = self.email {
-            // Another address is not known to be theirs.
-            person.email_verified_at = person.email_verified_at.filter(|_| person.email_key == email.key);
-            (person.email, person.email_key) = (email.typed, email.key);
-        }
-        if self.email_verified {
-            person.email_verified_at = Some(server.clock().now());
-        }
-        person.name = self.name.or(person.name);
-        if !self.roles.is_empty() {
-            person.roles = self.roles;
-        }
-        let event = event(&server, AuditName::PersonUpdated, person.id);
-        let saved = server.store().write(UpdatePerson { person: person.clone(), event }).await;
-        server.close().await;
-        match saved? {
-            Saved::Done => Shown::of(&person).print(self.one.json),
-            Saved::Conflict => Err(Failure::Refused(format!("there is another person with the e-mail {}", person.email))),
-        }
+        let Self { one, email, name, roles, email_verified } = self;
+        let json = one.common.json;
+        let person = one.with_person(async |server, mut person| {
+            if let Some(email) = email {
+                // Another address is not known to be theirs.
+                person.email_verified_at = person.email_verified_at.filter(|_| person.email_key == email.key);
+                (person.email, person.email_key) = (email.typed, email.key);
+            }
+            if email_verified {
+                person.email_verified_at = Some(server.clock().now());
+            }
+            person.name = name.or(person.name);
+            if !roles.is_empty() {
+                person.roles = roles;
+            }
+            let event = event(server, AuditName::PersonUpdated, person.id);
+            match server.store().write(UpdatePerson { person: person.clone(), event }).await? {
+                Saved::Done => Ok(person),
+                Saved::Conflict => Err(Failure::Refused(format!("there is another person with the e-mail {}", person.email))),
+            }
+        });
+        Shown::of(&person.await?).print(json)
     }
 }
 
@@ -306,66 +293,78 @@ impl SetPasswordOf {
         let Some(password) = read_password(self.password_stdin)? else {
             return Err(Failure::Argument("give the password on a terminal, or with --password-stdin".to_owned()));
         };
-        let (server, person) = self.one.find().await?;
-        let password_hash = hash(&server, password).await?;
-        let event = event(&server, AuditName::PasswordSet, person.id);
-        let set = server.store().write(SetPassword { person_id: person.id, password_hash, event }).await;
-        server.close().await;
-        set?;
-        self.one.report(&person, "password_set", "has a new password and is signed out everywhere")
+        let json = self.one.common.json;
+        let person = self.one.with_person(async |server, person| {
+            let password_hash = hash(server, password).await?;
+            let event = event(server, AuditName::PasswordSet, person.id);
+            server.store().write(SetPassword { person_id: person.id, password_hash, event }).await?;
+            Ok(person)
+        });
+        report(&person.await?, "password_set", "has a new password and is signed out everywhere", json)
     }
 }
 
 impl One {
-    /// By id or e-mail.
-    async fn find(&self) -> Result<(Server, Person), Failure> {
-        let server = self.config.clone().open().await?;
-        let found = match (Uuid::try_parse(&self.person), Email::parse(&self.person)) {
-            (Ok(id), _) => server.store().person(id).await?,
-            (_, Ok(email)) => server.store().person_by_email(&email.key).await?,
-            _ => None,
-        };
-        if let Some(person) = found {
-            Ok((server, person))
-        } else {
-            server.close().await;
-            Err(Failure::Refused(format!("there is nobody with the id or e-mail '{}'; 'grantor user list' shows everyone", self.person)))
-        }
+    /// Does some work with the person of this id or e-mail.
+    async fn with_person<T>(self, work: impl AsyncFnOnce(&Server, Person) -> Result<T, Failure>) -> Result<T, Failure> {
+        let Self { common, person: named } = self;
+        let done = common.config.with_server(async |server| {
+            let found = match (Uuid::try_parse(&named), Email::parse(&named)) {
+                (Ok(id), _) => server.store().person(id).await?,
+                (_, Ok(email)) => server.store().person_by_email(&email.key).await?,
+                _ => None,
+            };
+            let nobody =
+                || Failure::Refused(format!("there is nobody with the id or e-mail '{named}'; 'grantor user list' shows everyone"));
+            work(server, found.ok_or_else(nobody)?).await
+        });
+        done.await
+    }
+
+    async fn show(self) -> Result<(), Failure> {
+        let json = self.common.json;
+        let person = self.with_person(async |_, person| Ok(person)).await?;
+        Shown::of(&person).print(json)
     }
 
     async fn set_disabled(self, disabled: bool) -> Result<(), Failure> {
-        let (server, person) = self.find().await?;
+        let json = self.common.json;
         let name = if disabled { AuditName::PersonDisabled } else { AuditName::PersonEnabled };
-        let event = event(&server, name, person.id);
-        let set = server.store().write(SetPersonDisabled { person_id: person.id, disabled, event }).await;
-        server.close().await;
-        set?;
-        if disabled { self.report(&person, "disabled", "is disabled") } else { self.report(&person, "enabled", "is enabled") }
+        let person = self.with_person(async |server, person| {
+            let event = event(server, name, person.id);
+            server.store().write(SetPersonDisabled { person_id: person.id, disabled, event }).await?;
+            Ok(person)
+        });
+        let person = person.await?;
+        if disabled { report(&person, "disabled", "is disabled", json) } else { report(&person, "enabled", "is enabled", json) }
     }
 
     async fn delete(self) -> Result<(), Failure> {
-        let (server, person) = self.find().await?;
-        let event = event(&server, AuditName::PersonDeleted, person.id);
-        let deleted = server.store().write(DeletePerson { person_id: person.id, event }).await;
-        server.close().await;
-        deleted?;
-        self.report(&person, "deleted", "is deleted")
+        let json = self.common.json;
+        let person = self.with_person(async |server, person| {
+            let event = event(server, AuditName::PersonDeleted, person.id);
+            server.store().write(DeletePerson { person_id: person.id, event }).await?;
+            Ok(person)
+        });
+        report(&person.await?, "deleted", "is deleted", json)
     }
 
     async fn revoke_sessions(self) -> Result<(), Failure> {
-        let (server, person) = self.find().await?;
-        let event = event(&server, AuditName::SessionsRevoked, person.id);
-        let revoked = server.store().write(RevokeSessions { person_id: person.id, event }).await;
-        server.close().await;
-        let sessions = revoked?;
-        self.report(&person, "sessions_revoked", &format!("is signed out of {sessions} browser session(s)"))
+        let json = self.common.json;
+        let revoked = self.with_person(async |server, person| {
+            let event = event(server, AuditName::SessionsRevoked, person.id);
+            let sessions = server.store().write(RevokeSessions { person_id: person.id, event }).await?;
+            Ok((person, sessions))
+        });
+        let (person, sessions) = revoked.await?;
+        report(&person, "sessions_revoked", &format!("is signed out of {sessions} browser session(s)"), json)
     }
+}
 
-    fn report(&self, person: &Person, what: &str, sentence: &str) -> Result<(), Failure> {
-        if self.json {
-            return print_json(&serde_json::json!({ "id": person.id, "email": person.email, what: true }));
-        }
-        println!("{} {sentence}.", person.email);
-        Ok(())
+fn report(person: &Person, what: &str, sentence: &str, json: bool) -> Result<(), Failure> {
+    if json {
+        return print_json(&serde_json::json!({ "id": person.id, "email": person.email, what: true }));
     }
+    println!("{} {sentence}.", person.email);
+    Ok(())
 }

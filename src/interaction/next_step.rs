@@ -85,7 +85,7 @@ mod tests {
     use std::{sync::Arc, time::Duration};
 
     use super::*;
-    use crate::oauth::{Client, ClientId, GrantType, Params, RedirectUri, authorization_request::Reply, client::*};
+    use crate::oauth::{Client, ClientId, Params, RedirectUri, authorization_request::Reply, client::ClientType};
 
     const ASKED_AT: Timestamp = Timestamp::from_seconds(1_000);
     const BEFORE: Option<Timestamp> = Some(Timestamp::from_seconds(900));
@@ -94,22 +94,9 @@ mod tests {
     /// A confidential client with an `https` redirect URI, changed by `change`, and its request with `extra` parameters.
     fn request(extra: &str, change: impl FnOnce(&mut Client)) -> AuthorizationRequest {
         let mut client = Client {
-            id: ClientId::parse("app").unwrap(),
-            name: "App".into(),
-            client_type: ClientType::Confidential,
-            application_type: ApplicationType::Web,
             redirect_uris: vec![RedirectUri::register("https://app.example/cb", ClientType::Confidential).unwrap()],
-            grant_types: vec![GrantType::AuthorizationCode],
             scope: Scope::parse("read write offline_access").unwrap(),
-            resources: vec![],
-            introspects: vec![],
-            first_party: false,
-            trust: Trust::Operator,
-            refresh_rotation: RefreshRotation::Rotate,
-            secrets: vec![],
-            created_at: Timestamp::from_seconds(0),
-            disabled_at: None,
-            tokens_not_before: None,
+            ..Client::new(ClientId::parse("app").unwrap(), "App".into(), ClientType::Confidential)
         };
         change(&mut client);
         let params = Params::parse(&format!(

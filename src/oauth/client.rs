@@ -9,7 +9,7 @@ use super::{
     grant_type::GrantType,
     redirect_uri::{RedirectUri, ReturnAddress},
     resource::Resource,
-    scope::Scope,
+    scope::{self, Scope},
 };
 use crate::{clock::Timestamp, secret::SecretHash};
 
@@ -143,7 +143,64 @@ pub struct Client {
     pub tokens_not_before: Option<Timestamp>,
 }
 
+/// Why a registration makes no sense; the message says what to change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Contradiction {
+    #[error("a client with the grant type authorization_code needs at least one redirect URI")]
+    NoRedirectUri,
+    #[error("refresh tokens come with authorization codes: add the grant type authorization_code")]
+    RefreshWithoutCode,
+    #[error("a public client cannot use client_credentials (OAuth 2.1 §4.2): make it confidential")]
+    PublicClientCredentials,
+    #[error("a public client cannot introspect: make it confidential")]
+    PublicIntrospection,
+    #[error("the refresh tokens of a public client must rotate (OAuth 2.1 §4.3.1)")]
+    PublicWithoutRotation,
+    #[error("the scope must name at least one value")]
+    NoScope,
+}
+
 impl Client {
+    /// A client of the operator's with everything at its default, and no redirect URI yet.
+    pub fn new(id: ClientId, name: String, client_type: ClientType) -> Self {
+        Self {
+            id,
+            name,
+            client_type,
+            application_type: match client_type {
+                ClientType::Public => ApplicationType::Native,
+                ClientType::Confidential => ApplicationType::Web,
+            },
+            redirect_uris: Vec::new(),
+            grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+            scope: scope::default(),
+            resources: Vec::new(),
+            introspects: Vec::new(),
+            first_party: false,
+            trust: Trust::Operator,
+            refresh_rotation: RefreshRotation::Rotate,
+            secrets: Vec::new(),
+            created_at: Timestamp::from_micros(0),
+            disabled_at: None,
+            tokens_not_before: None,
+        }
+    }
+
+    /// Whether the parts of the registration go together.
+    pub fn check(&self) -> Result<(), Contradiction> {
+        let uses = |grant_type| self.grant_types.contains(&grant_type);
+        let is_public = self.client_type == ClientType::Public;
+        let contradictions = [
+            (uses(GrantType::AuthorizationCode) && self.redirect_uris.is_empty(), Contradiction::NoRedirectUri),
+            (uses(GrantType::RefreshToken) && !uses(GrantType::AuthorizationCode), Contradiction::RefreshWithoutCode),
+            (is_public && uses(GrantType::ClientCredentials), Contradiction::PublicClientCredentials),
+            (is_public && !self.introspects.is_empty(), Contradiction::PublicIntrospection),
+            (is_public && self.refresh_rotation == RefreshRotation::Keep, Contradiction::PublicWithoutRotation),
+            (self.scope.is_empty(), Contradiction::NoScope),
+        ];
+        contradictions.into_iter().find(|(holds, _)| *holds).map_or(Ok(()), |(_, contradiction)| Err(contradiction))
+    }
+
     /// `unauthorized_client` unless the client is registered for `grant_type` (OAuth 2.1 §3.2.4).
     pub fn may_use(&self, grant_type: GrantType) -> Result<(), OAuthError> {
         if self.grant_types.contains(&grant_type) {

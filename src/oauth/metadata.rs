@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
-use super::{client_auth_method::ClientAuthMethod, grant_type::GrantType, issuer::Issuer, pkce, prompt, response_mode::ResponseMode};
+use super::{
+    client_auth_method::ClientAuthMethod, grant_type::GrantType, issuer::Issuer, pkce, prompt, response_mode::ResponseMode, scope,
+};
 
 /// The paths of the protocol endpoints, behind the issuer.
 pub mod paths {
@@ -45,8 +47,8 @@ pub struct Metadata<'a> {
 impl<'a> Metadata<'a> {
     /// The document of this issuer; `scopes` are those that the operator described, beside our own.
     pub fn new(issuer: &'a Issuer, scopes: impl Iterator<Item = &'a str>) -> Self {
-        let mut scopes_supported: Vec<&str> = super::scope::DEFAULT.split(' ').collect();
-        scopes_supported.extend(scopes.filter(|scope| !super::scope::DEFAULT.split(' ').any(|known| known == *scope)));
+        let mut scopes_supported = scope::DEFAULT.to_vec();
+        scopes_supported.extend(scopes.filter(|scope| !scope::DEFAULT.contains(scope)));
         Self {
             issuer: issuer.as_str(),
             authorization_endpoint: issuer.url(paths::AUTHORIZE),

@@ -9,7 +9,7 @@ pub const OFFLINE_ACCESS: &str = "offline_access";
 /// Makes a request an `OpenID` authentication request (`OpenID` Core §3.1.2.1).
 pub const OPENID: &str = "openid";
 /// What a client may ask for when its registration names no scope.
-pub const DEFAULT: &str = "openid profile email offline_access";
+pub const DEFAULT: [&str; 4] = [OPENID, "profile", "email", OFFLINE_ACCESS];
 
 /// A set of scope tokens in the order in which they were given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +75,11 @@ impl Scope {
         joined.0.extend(other.0.iter().filter(|token| !self.contains(token)).cloned());
         joined
     }
+}
+
+/// [`DEFAULT`] as a scope.
+pub fn default() -> Scope {
+    Scope(DEFAULT.map(str::to_owned).into())
 }
 
 /// `scope-token = 1*( %x21 / %x23-5B / %x5D-7E )`

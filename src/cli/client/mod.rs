@@ -1,0 +1,332 @@
+//! `grantor client`
+
+mod shown;
+
+use clap::{Args, Subcommand};
+
+use self::shown::Shown;
+use super::{CommonArgs, Failure, print_json, print_table};
+use crate::{
+    audit::{Actor, AuditEvent, AuditName, Origin},
+    oauth::{
+        Client, ClientId, GrantType, RedirectUri, Resource, Scope,
+        client::{ApplicationType, ClientType, RefreshRotation},
+    },
+    secret::{self, Secret},
+    server::Server,
+    store::clients::{DeleteClient, InsertClient, RotateClientSecret, Saved, SetClientDisabled, UpdateClient},
+};
+
+#[derive(Subcommand)]
+pub(super) enum Command {
+    /// Register a client
+    Create(Create),
+    /// List the clients
+    List(List),
+    /// Show a client
+    Show(One),
+    /// Change a client; a list that is given replaces the one before
+    Update(Update),
+    /// Make a new secret; the one before stays valid until the next rotation
+    RotateSecret(One),
+    /// Refuse a client, and void what was issued to it
+    Disable(One),
+    /// Accept a disabled client again
+    Enable(One),
+    /// Delete a client and everything that was issued to it
+    Delete(One),
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  grantor client create --name Shop --redirect-uri https://shop.example/callback
+  grantor client create --name 'Photo app' --public --redirect-uri http://127.0.0.1/callback
+  grantor client create --name Worker --grant-type client_credentials --scope 'reports:read' --resource https://api.example --json")]
+pub(super) struct Create {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// What people are shown
+    #[arg(long, value_parser = name)]
+    name: String,
+    /// [default: made from random characters]
+    #[arg(long, value_name = "ID", value_parser = client_id)]
+    client_id: Option<ClientId>,
+    /// A browser-based, mobile or desktop app, which cannot keep a secret
+    #[arg(long, conflicts_with = "confidential")]
+    public: bool,
+    /// An app on a server, which can keep a secret (the default)
+    #[arg(long)]
+    confidential: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// What can be given at registration and changed later.
+#[derive(Args)]
+struct Settings {
+    /// Where the person is sent back, exactly; may be repeated
+    #[arg(long = "redirect-uri", value_name = "URI")]
+    redirect_uris: Vec<String>,
+    /// [default: `authorization_code` and `refresh_token`]; may be repeated
+    #[arg(long = "grant-type", value_name = "GRANT_TYPE", value_parser = grant_type)]
+    grant_types: Vec<GrantType>,
+    /// What the client may ask for, and gets when it asks for nothing [default: openid profile email `offline_access`]; may be repeated
+    #[arg(long = "scope", value_name = "SCOPE", value_parser = parsed_scope)]
+    scopes: Vec<Scope>,
+    /// An API that the client may ask tokens for; may be repeated
+    #[arg(long = "resource", value_name = "URI", value_parser = parsed_resource)]
+    resources: Vec<Resource>,
+    /// An API whose tokens the client may introspect; may be repeated
+    #[arg(long = "introspect", value_name = "URI", value_parser = parsed_resource)]
+    introspects: Vec<Resource>,
+    /// Native apps may use any port on a registered loopback URI [default: native for public clients, web for others]
+    #[arg(long, value_parser = ["native", "web"])]
+    application_type: Option<String>,
+    /// Run by you: people are not asked for consent
+    #[arg(long)]
+    first_party: bool,
+    /// Keep the refresh token at each refresh (confidential clients only)
+    #[arg(long)]
+    no_refresh_rotation: bool,
+}
+
+#[derive(Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+#[derive(Args)]
+pub(super) struct One {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// The client's id
+    #[arg(value_parser = client_id)]
+    client_id: ClientId,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  grantor client update shop --redirect-uri https://shop.example/callback --redirect-uri https://shop.example/silent
+  grantor client update shop --name 'The shop'")]
+pub(super) struct Update {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// The client's id
+    #[arg(value_parser = client_id)]
+    client_id: ClientId,
+    /// What people are shown
+    #[arg(long, value_parser = name)]
+    name: Option<String>,
+    #[command(flatten)]
+    settings: Settings,
+    /// Ask people for consent again
+    #[arg(long, conflicts_with = "first_party")]
+    no_first_party: bool,
+    /// Make a new refresh token at each refresh
+    #[arg(long, conflicts_with = "no_refresh_rotation")]
+    refresh_rotation: bool,
+}
+
+fn client_id(text: &str) -> Result<ClientId, String> {
+    ClientId::parse(text).map_err(|error| error.to_string())
+}
+
+/// People read it: bounded, one line, and not only spaces.
+fn name(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > 100 || text.chars().any(char::is_control) {
+        return Err("a name has 1 to 100 characters on one line".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn grant_type(text: &str) -> Result<GrantType, String> {
+    let known = || GrantType::ALL.iter().map(|grant_type| grant_type.as_str()).collect::<Vec<_>>().join(", ");
+    GrantType::parse(text).ok_or_else(|| format!("one of {}", known()))
+}
+
+fn parsed_scope(text: &str) -> Result<Scope, String> {
+    Scope::parse(text).map_err(|error| error.to_string())
+}
+
+fn parsed_resource(text: &str) -> Result<Resource, String> {
+    Resource::parse(text).map_err(|error| error.to_string())
+}
+
+impl Command {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Create(create) => create.run().await,
+            Self::List(list) => list.run().await,
+            Self::Show(one) => one.show().await,
+            Self::Update(update) => update.run().await,
+            Self::RotateSecret(one) => one.rotate_secret().await,
+            Self::Disable(one) => one.set_disabled(true).await,
+            Self::Enable(one) => one.set_disabled(false).await,
+            Self::Delete(one) => one.delete().await,
+        }
+    }
+}
+
+fn event(server: &Server, name: AuditName, client_id: &ClientId) -> AuditEvent {
+    AuditEvent::new(server.clock().now(), name, Actor::Operator, Origin::default()).of_client(client_id)
+}
+
+fn unknown(client_id: &ClientId) -> Failure {
+    Failure::Refused(format!("there is no client '{client_id}'; 'grantor client list' shows those that there are"))
+}
+
+/// A random id that nobody takes for a person's.
+fn random_client_id() -> ClientId {
+    ClientId::parse(&format!("client-{}", secret::hex(&secret::random::<10>()))).expect("letters and digits make a client id")
+}
+
+impl Create {
+    async fn run(self) -> Result<(), Failure> {
+        let client_type = if self.public { ClientType::Public } else { ClientType::Confidential };
+        let secret = (client_type == ClientType::Confidential).then(Secret::generate);
+        let id = self.client_id.unwrap_or_else(random_client_id);
+        let mut client = Client::new(id, self.name, client_type);
+        client.secrets = secret.iter().map(Secret::hash).collect();
+        self.settings.apply(&mut client)?;
+        let saved = self.common.config.with_server(async |server| {
+            client.created_at = server.clock().now();
+            let event = event(server, AuditName::ClientCreated, &client.id);
+            Ok(server.store().write(InsertClient { client: client.clone(), event }).await?)
+        });
+        match saved.await? {
+            Saved::Done => Shown::of(&client, secret.as_ref()).print(self.common.json),
+            Saved::Conflict => Err(Failure::Refused(format!("there is a client '{}' already", client.id))),
+        }
+    }
+}
+
+impl Settings {
+    /// Changes what was given, and checks that the whole makes sense.
+    fn apply(self, client: &mut Client) -> Result<(), Failure> {
+        if !self.redirect_uris.is_empty() {
+            let register = |text: &String| {
+                RedirectUri::register(text, client.client_type).map_err(|why| Failure::Argument(format!("--redirect-uri {text}: {why}")))
+            };
+            client.redirect_uris = self.redirect_uris.iter().map(register).collect::<Result<_, _>>()?;
+        }
+        if !self.grant_types.is_empty() {
+            client.grant_types = self.grant_types;
+        }
+        if !self.scopes.is_empty() {
+            client.scope = self.scopes.iter().fold(Scope::default(), |all, scope| all.joined_with(scope));
+        }
+        if !self.resources.is_empty() {
+            client.resources = self.resources;
+        }
+        if !self.introspects.is_empty() {
+            client.introspects = self.introspects;
+        }
+        match self.application_type.as_deref() {
+            Some("native") => client.application_type = ApplicationType::Native,
+            Some(_) => client.application_type = ApplicationType::Web,
+            None => {}
+        }
+        if self.first_party {
+            client.first_party = true;
+        }
+        if self.no_refresh_rotation {
+            client.refresh_rotation = RefreshRotation::Keep;
+        }
+        client.check().map_err(|contradiction| Failure::Argument(contradiction.to_string()))
+    }
+}
+
+impl List {
+    async fn run(self) -> Result<(), Failure> {
+        let clients = self.common.config.with_server(async |server| Ok(server.store().clients().await?)).await?;
+        if self.common.json {
+            return print_json(&clients.iter().map(|client| Shown::of(client, None)).collect::<Vec<_>>());
+        }
+        let row = |client: &Client| {
+            let state = if client.disabled_at.is_some() { "disabled" } else { "enabled" };
+            vec![client.id.to_string(), client.name.clone(), client.client_type.as_str().to_owned(), state.to_owned()]
+        };
+        print_table(&["CLIENT_ID", "NAME", "TYPE", "STATE"], &clients.iter().map(row).collect::<Vec<_>>());
+        Ok(())
+    }
+}
+
+impl Update {
+    async fn run(self) -> Result<(), Failure> {
+        let Self { common, client_id, name, settings, no_first_party, refresh_rotation } = self;
+        let client = common.config.with_server(async |server| {
+            let mut client = known(server, &client_id).await?;
+            client.name = name.unwrap_or(client.name);
+            client.first_party &= !no_first_party;
+            if refresh_rotation {
+                client.refresh_rotation = RefreshRotation::Rotate;
+            }
+            settings.apply(&mut client)?;
+            let event = event(server, AuditName::ClientUpdated, &client.id);
+            match server.store().write(UpdateClient { client: client.clone(), event }).await? {
+                Saved::Done => Ok(client),
+                Saved::Conflict => Err(unknown(&client.id)),
+            }
+        });
+        Shown::of(&client.await?, None).print(common.json)
+    }
+}
+
+impl One {
+    async fn show(self) -> Result<(), Failure> {
+        let client = self.common.config.with_server(async |server| known(server, &self.client_id).await).await?;
+        Shown::of(&client, None).print(self.common.json)
+    }
+
+    async fn rotate_secret(self) -> Result<(), Failure> {
+        let secret = Secret::generate();
+        let client = self.common.config.with_server(async |server| {
+            let client = known(server, &self.client_id).await?;
+            if client.client_type == ClientType::Public {
+                return Err(Failure::Refused(format!("'{}' is a public client: it has no secret", client.id)));
+            }
+            let event = event(server, AuditName::ClientSecretRotated, &client.id);
+            server.store().write(RotateClientSecret { client_id: client.id.clone(), hash: secret.hash(), event }).await?;
+            Ok(client)
+        });
+        Shown::of(&client.await?, Some(&secret)).print(self.common.json)
+    }
+
+    async fn set_disabled(self, disabled: bool) -> Result<(), Failure> {
+        let (name, what) = if disabled { (AuditName::ClientDisabled, "disabled") } else { (AuditName::ClientEnabled, "enabled") };
+        let Self { common, client_id } = self;
+        let saved = common.config.with_server(async |server| {
+            let event = event(server, name, &client_id);
+            Ok(server.store().write(SetClientDisabled { client_id: client_id.clone(), disabled, event }).await?)
+        });
+        report(&client_id, saved.await?, what, common.json)
+    }
+
+    async fn delete(self) -> Result<(), Failure> {
+        let Self { common, client_id } = self;
+        let saved = common.config.with_server(async |server| {
+            let event = event(server, AuditName::ClientDeleted, &client_id);
+            Ok(server.store().write(DeleteClient { client_id: client_id.clone(), event }).await?)
+        });
+        report(&client_id, saved.await?, "deleted", common.json)
+    }
+}
+
+async fn known(server: &Server, client_id: &ClientId) -> Result<Client, Failure> {
+    server.store().client(client_id).await?.ok_or_else(|| unknown(client_id))
+}
+
+fn report(client_id: &ClientId, saved: Saved, what: &str, json: bool) -> Result<(), Failure> {
+    match saved {
+        Saved::Conflict => Err(unknown(client_id)),
+        Saved::Done if json => print_json(&serde_json::json!({ "client_id": client_id, what: true })),
+        Saved::Done => {
+            println!("The client '{client_id}' is {what}.");
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! How a client is printed.
+
+use serde::Serialize;
+
+use crate::{
+    cli::{Failure, print_json},
+    oauth::{
+        Client, ClientId, GrantType, RedirectUri, Resource, Scope,
+        client::{ApplicationType, ClientType, RefreshRotation, Trust},
+    },
+    secret::Secret,
+};
+
+/// What `--json` prints of a client.
+#[derive(Serialize)]
+pub(super) struct Shown<'a> {
+    client_id: &'a ClientId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<&'a str>,
+    client_name: &'a str,
+    client_type: ClientType,
+    application_type: ApplicationType,
+    redirect_uris: &'a [RedirectUri],
+    grant_types: &'a [GrantType],
+    scope: &'a Scope,
+    resources: &'a [Resource],
+    introspects: &'a [Resource],
+    first_party: bool,
+    refresh_rotation: bool,
+    trust: Trust,
+    created_at: String,
+    disabled_at: Option<String>,
+}
+
+impl<'a> Shown<'a> {
+    pub(super) fn of(client: &'a Client, client_secret: Option<&'a Secret>) -> Self {
+        Self {
+            client_id: &client.id,
+            client_secret: client_secret.map(Secret::expose),
+            client_name: &client.name,
+            client_type: client.client_type,
+            application_type: client.application_type,
+            redirect_uris: &client.redirect_uris,
+            grant_types: &client.grant_types,
+            scope: &client.scope,
+            resources: &client.resources,
+            introspects: &client.introspects,
+            first_party: client.first_party,
+            refresh_rotation: client.refresh_rotation == RefreshRotation::Rotate,
+            trust: client.trust,
+            created_at: client.created_at.to_string(),
+            disabled_at: client.disabled_at.map(|at| at.to_string()),
+        }
+    }
+
+    pub(super) fn print(&self, json: bool) -> Result<(), Failure> {
+        if json {
+            return print_json(self);
+        }
+        let list = |items: Vec<&str>| if items.is_empty() { "-".to_owned() } else { items.join("\n                  ") };
+        println!("client_id         {}", self.client_id);
+        if let Some(secret) = self.client_secret {
+            println!("client_secret     {secret}");
+        }
+        println!("name              {}", self.client_name);
+        println!("type              {}, {}", self.client_type.as_str(), self.application_type.as_str());
+        println!("redirect_uris     {}", list(self.redirect_uris.iter().map(RedirectUri::as_str).collect()));
+        println!("grant_types       {}", list(self.grant_types.iter().map(|grant_type| grant_type.as_str()).collect()));
+        println!("scope             {}", self.scope);
+        println!("resources         {}", list(self.resources.iter().map(Resource::as_str).collect()));
+        println!("introspects       {}", list(self.introspects.iter().map(Resource::as_str).collect()));
+        println!("first_party       {}", if self.first_party { "yes" } else { "no" });
+        println!("refresh_rotation  {}", if self.refresh_rotation { "yes" } else { "no" });
+        println!("trust             {}", self.trust.as_str());
+        println!("created_at        {}", self.created_at);
+        if let Some(disabled_at) = &self.disabled_at {
+            println!("disabled_at       {disabled_at}");
+        }
+        if self.client_secret.is_some() {
+            eprintln!("\nKeep the client_secret: it is not stored and cannot be shown again.");
+        }
+        Ok(())
+    }
+}
