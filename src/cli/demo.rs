@@ -52,7 +52,7 @@ pub(super) struct Demo {
     /// The sample app's address and port, on loopback
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8081")]
     app_listen: SocketAddr,
-    /// sqlite:PATH or postgres://... [default: a temporary `SQLite` database]
+    /// sqlite:PATH or postgres://... [default: a temporary SQLite database]
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
 }

@@ -21,7 +21,7 @@ use crate::{
     telemetry,
 };
 
-/// OAuth 2.1 authorization server and OpenID Provider.
+/// OAuth 2.1 authorization server
 #[derive(Parser)]
 #[command(name = "grantor", version, disable_help_subcommand = true, after_help = EXAMPLES)]
 struct Cli {
@@ -71,7 +71,7 @@ struct ConfigArgs {
     /// sqlite:PATH or postgres://...
     #[arg(long, value_name = "URL", global = true)]
     database_url: Option<String>,
-    /// The folder of the `SQLite` database and its master key
+    /// The folder of the SQLite database and its master key
     #[arg(long, value_name = "DIR", global = true)]
     data_dir: Option<String>,
 }

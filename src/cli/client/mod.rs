@@ -62,17 +62,19 @@ pub(super) struct Create {
     settings: Settings,
 }
 
+const GRANT_TYPE_HELP: &str = "May be repeated [default: authorization_code and refresh_token]";
+const SCOPE_HELP: &str =
+    "What the client may ask for, and gets when it asks for nothing; may be repeated [default: openid profile email offline_access]";
+
 /// What can be given at registration and changed later.
 #[derive(Args)]
 struct Settings {
     /// Where the person is sent back, exactly; may be repeated
     #[arg(long = "redirect-uri", value_name = "URI")]
     redirect_uris: Vec<String>,
-    /// [default: `authorization_code` and `refresh_token`]; may be repeated
-    #[arg(long = "grant-type", value_name = "GRANT_TYPE", value_parser = grant_type)]
+    #[arg(long = "grant-type", value_name = "GRANT_TYPE", value_parser = grant_type, help = GRANT_TYPE_HELP)]
     grant_types: Vec<GrantType>,
-    /// What the client may ask for, and gets when it asks for nothing [default: openid profile email `offline_access`]; may be repeated
-    #[arg(long = "scope", value_name = "SCOPE", value_parser = parsed_scope)]
+    #[arg(long = "scope", value_name = "SCOPE", value_parser = parsed_scope, help = SCOPE_HELP)]
     scopes: Vec<Scope>,
     /// An API that the client may ask tokens for; may be repeated
     #[arg(long = "resource", value_name = "URI", value_parser = parsed_resource)]
