@@ -21,6 +21,12 @@ pub enum Error {
     Internal(#[from] anyhow::Error),
 }
 
+/// What a panic said.
+pub fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
+}
+
 impl Error {
     /// [`Error::Unavailable`] with a second to wait.
     pub fn unavailable(reason: &'static str) -> Self {

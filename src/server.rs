@@ -1,11 +1,13 @@
 //! What lives as long as the process: configuration, store, keys, caches.
 
 use std::{
+    collections::{HashMap, hash_map::Entry},
     fs,
     io::{self, Write},
+    net::IpAddr,
     os::unix::fs::OpenOptionsExt,
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -40,7 +42,7 @@ struct Inner {
     master_key: Arc<MasterKey>,
     keys: KeyRing,
     clients: Cache<ClientId, Option<Arc<Client>>>,
-    hashing: HashingGate,
+    hashing: Arc<HashingGate>,
     metadata: Document,
     node: Uuid,
 }
@@ -85,7 +87,7 @@ impl Server {
         &self.0.keys
     }
 
-    pub(crate) fn hashing(&self) -> &HashingGate {
+    pub(crate) fn hashing(&self) -> &Arc<HashingGate> {
         &self.0.hashing
     }
 
@@ -170,40 +172,118 @@ fn parse_master_key(path: &Path, text: &str) -> anyhow::Result<[u8; 32]> {
 
 /// Written under a temporary name and hard-linked, so that of two racing starters one wins and nobody reads half a key.
 fn make_master_key(path: &Path) -> io::Result<()> {
-    let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+    let temporary = path.with_extension(format!("{}.tmp", secret::hex(&secret::random::<8>())));
     let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
     writeln!(file, "{}", BASE64_STANDARD.encode(secret::random::<32>()))?;
     file.sync_all()?;
     let linked = fs::hard_link(&temporary, path);
     fs::remove_file(&temporary)?;
     match linked {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        linked => linked,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        linked => linked?,
     }
+    // The name must be as durable as the database that it opens.
+    fs::File::open(path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// Lets a few hash passwords at a time and a few more wait; whoever comes beyond is told to come back.
+/// No address takes more than half of the places, so that one alone cannot close sign-in for the others.
 pub(crate) struct HashingGate {
     threads: Arc<Semaphore>,
-    places: Arc<Semaphore>,
+    places: usize,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Default)]
+struct Taken {
+    all: usize,
+    by_address: HashMap<Option<IpAddr>, usize>,
 }
 
 impl HashingGate {
-    fn new(threads: usize, queue: usize) -> Self {
-        Self { threads: Arc::new(Semaphore::new(threads)), places: Arc::new(Semaphore::new(threads + queue)) }
+    fn new(threads: usize, queue: usize) -> Arc<Self> {
+        Arc::new(Self { threads: Arc::new(Semaphore::new(threads)), places: threads + queue, taken: Mutex::default() })
     }
 
     /// Waits for a thread, unless too many wait already.
-    pub(crate) async fn enter(&self) -> Result<HashingPermit> {
-        let place =
-            Arc::clone(&self.places).try_acquire_owned().map_err(|_| Error::unavailable("too many people are signing in at once"))?;
+    pub(crate) async fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Result<HashingPermit> {
+        let place = self.take_place(address.map(network)).ok_or_else(|| Error::unavailable("too many people are signing in at once"))?;
         let thread = Arc::clone(&self.threads).acquire_owned().await.map_err(Error::internal)?;
         Ok(HashingPermit { _thread: thread, _place: place })
+    }
+
+    fn take_place(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Place> {
+        let mut taken = self.taken();
+        let of_address = taken.by_address.get(&address).copied().unwrap_or(0);
+        if taken.all >= self.places || of_address >= self.places.div_ceil(2) {
+            return None;
+        }
+        taken.all += 1;
+        taken.by_address.insert(address, of_address + 1);
+        Some(Place { gate: Arc::clone(self), address })
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A household or machine has a /64 of IPv6.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// A place before or at a thread, free again when dropped.
+struct Place {
+    gate: Arc<HashingGate>,
+    address: Option<IpAddr>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.gate.taken();
+        taken.all -= 1;
+        if let Entry::Occupied(mut of_address) = taken.by_address.entry(self.address) {
+            *of_address.get_mut() -= 1;
+            if *of_address.get() == 0 {
+                of_address.remove();
+            }
+        }
     }
 }
 
 /// Goes with the thread that hashes: a request that is dropped meanwhile does not free its place early.
 pub(crate) struct HashingPermit {
     _thread: OwnedSemaphorePermit,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn one_address_takes_half_of_the_places_and_no_more() {
+        let gate = HashingGate::new(1, 3);
+        let address = |text: &str| Some(text.parse::<IpAddr>().unwrap());
+        let places: Vec<_> = (0..2).map(|_| gate.take_place(address("192.0.2.1")).unwrap()).collect();
+        assert!(gate.take_place(address("192.0.2.1")).is_none());
+        let other = gate.take_place(address("192.0.2.2")).unwrap();
+        let third = gate.take_place(address("192.0.2.3")).unwrap();
+        assert!(gate.take_place(address("192.0.2.4")).is_none());
+        drop((places, other, third));
+        assert!(gate.taken().by_address.is_empty());
+        assert!(gate.take_place(address("192.0.2.1")).is_some());
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_network_count_as_one() {
+        let of = |text: &str| network(text.parse().unwrap());
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    }
 }

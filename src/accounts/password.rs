@@ -1,5 +1,7 @@
 //! Passwords: Argon2id (RFC 9106), a few at a time.
 
+use std::{net::IpAddr, sync::Arc};
+
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version, password_hash::phc::PasswordHash};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
@@ -39,9 +41,9 @@ impl Password {
 }
 
 /// Hashes a password for the store, as a PHC string.
-pub(crate) async fn hash(gate: &HashingGate, config: &Passwords, password: Password) -> Result<String> {
+pub(crate) async fn hash(gate: &Arc<HashingGate>, config: &Passwords, password: Password) -> Result<String> {
     let argon2 = argon2(config)?;
-    in_a_thread(gate, move || hash_with(&argon2, &password)).await
+    in_a_thread(gate, None, move || hash_with(&argon2, &password)).await
 }
 
 /// What came of comparing a password with the stored hash.
@@ -53,9 +55,15 @@ pub(crate) enum Verified {
 }
 
 /// Compares. Without a hash (nobody has this e-mail, or no password is set) the same work is done for nothing.
-pub(crate) async fn verify(gate: &HashingGate, config: &Passwords, password: Password, hash: Option<String>) -> Result<Verified> {
+pub(crate) async fn verify(
+    gate: &Arc<HashingGate>,
+    config: &Passwords,
+    address: Option<IpAddr>,
+    password: Password,
+    hash: Option<String>,
+) -> Result<Verified> {
     let argon2 = argon2(config)?;
-    in_a_thread(gate, move || {
+    in_a_thread(gate, address, move || {
         let Some(hash) = hash else { return hash_with(&argon2, &password).map(|_| Verified::No) };
         let parsed = PasswordHash::new(&hash).map_err(|_| Error::internal("a stored password hash cannot be read"))?;
         if argon2.verify_password(password.0.as_bytes(), &parsed).is_err() {
@@ -87,8 +95,12 @@ fn argon2(config: &Passwords) -> Result<Argon2<'static>> {
 }
 
 /// Hashing takes tens of milliseconds and its own memory: the gate bounds both.
-async fn in_a_thread<T: Send + 'static>(gate: &HashingGate, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let permit = gate.enter().await?;
+async fn in_a_thread<T: Send + 'static>(
+    gate: &Arc<HashingGate>,
+    address: Option<IpAddr>,
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let permit = gate.enter(address).await?;
     let done = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         work()

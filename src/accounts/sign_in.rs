@@ -29,7 +29,7 @@ pub(crate) async fn with_password(server: &Server, email: &str, password: &str, 
         Ok(candidate) => (candidate, usable.and_then(|person| person.password_hash.clone())),
         Err(_) => (Password::nobodys(), None),
     };
-    let verified = password::verify(server.hashing(), &server.config().passwords, candidate, hash.clone()).await?;
+    let verified = password::verify(server.hashing(), &server.config().passwords, origin.address, candidate, hash.clone()).await?;
     match (usable, verified) {
         (Some(person), Verified::Yes) => Ok(Some(person.clone())),
         (Some(person), Verified::YesAndRehashed(new_hash)) => {

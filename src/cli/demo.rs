@@ -24,7 +24,8 @@ use crate::{
     secret::Secret,
     server::Server,
     store::{
-        clients::{InsertClient, RotateClientSecret, Saved, UpdateClient},
+        Saved,
+        clients::{InsertClient, RotateClientSecret, UpdateClient},
         people::SetPassword,
     },
     telemetry,

@@ -17,8 +17,8 @@ use crate::{
     secret,
     server::Server,
     store::{
+        Saved,
         browser_sessions::RevokeSessions,
-        clients::Saved,
         people::{DeletePerson, InsertPerson, Person, SetPassword, SetPersonDisabled, UpdatePerson},
     },
 };
@@ -222,6 +222,7 @@ pub(super) fn new_person(server: &Server, email: Email, name: Option<String>, pa
         password_hash,
         created_at: server.clock().now(),
         disabled_at: None,
+        tokens_not_before: None,
     }
 }
 

@@ -50,7 +50,11 @@ pub(crate) async fn authenticate(server: &Server, headers: &HeaderMap, params: &
 
 /// Exactly one method may be used (OAuth 2.1 §2.4).
 fn credentials(headers: &HeaderMap, params: &Params) -> Result<Credentials, OAuthError> {
-    if params.get("client_assertion").is_some() || params.get("client_assertion_type").is_some() {
+    let has_assertion = params.get("client_assertion").is_some() || params.get("client_assertion_type").is_some();
+    if has_assertion && (headers.contains_key(AUTHORIZATION) || params.get("client_secret").is_some()) {
+        return Err(OAuthError::invalid_request("Use one way of client authentication."));
+    }
+    if has_assertion {
         return Err(OAuthError::new(
             ErrorCode::InvalidClient,
             "Client assertions are not supported; use client_secret_basic or client_secret_post.",

@@ -8,6 +8,8 @@ use serde::{
 };
 use tracing_subscriber::EnvFilter;
 
+use crate::oauth::scope;
+
 pub(super) const MINUTE: u64 = 60;
 pub(super) const HOUR: u64 = 60 * MINUTE;
 pub(super) const DAY: u64 = 24 * HOUR;
@@ -84,7 +86,7 @@ pub(super) fn scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTree
         .map_err(|_| Error::custom("must be a table of scopes, each with a sentence: name = \"sentence\""))?;
     let wrong: Vec<_> = scopes
         .iter()
-        .filter(|(name, sentence)| !is_scope_token(name) || sentence.trim().is_empty())
+        .filter(|(name, sentence)| !scope::is_token(name) || sentence.trim().is_empty())
         .map(|(name, _)| format!("{name:?}"))
         .collect();
     if wrong.is_empty() {
@@ -94,11 +96,6 @@ pub(super) fn scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTree
         "{}: a scope's name is of printable ASCII without spaces, quotes and backslashes, and its sentence is not empty",
         wrong.join(", ")
     )))
-}
-
-/// `scope-token` (OAuth 2.1 §1.4.1).
-fn is_scope_token(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E))
 }
 
 /// A value whose own type says how it is written.
@@ -232,10 +229,10 @@ mod tests {
     #[test]
     fn a_scope_is_printable_ascii_without_space_quote_and_backslash() {
         for name in ["openid", "read:orders", "https://api.example.com/orders", "!", "~"] {
-            assert!(is_scope_token(name), "{name}");
+            assert!(scope::is_token(name), "{name}");
         }
         for name in ["", "two words", "a\"b", "a\\b", "größe", "tab\t"] {
-            assert!(!is_scope_token(name), "{name}");
+            assert!(!scope::is_token(name), "{name}");
         }
     }
 

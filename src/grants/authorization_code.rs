@@ -11,9 +11,10 @@ use crate::{
     secret::{self, SecretHash},
     server::Server,
     store::{
+        Swapped,
         audit_events::RecordEvent,
         authorization_codes::AuthorizationCode,
-        grants::{Grant, RevokeGrant, SpendAuthorizationCode, Standing, Swapped},
+        grants::{Grant, RevokeGrant, SpendAuthorizationCode, Standing},
     },
     tokens::{
         access_token::{self, Subject},

@@ -14,9 +14,6 @@ use crate::{
     tokens::access_token::{self, Subject},
 };
 
-/// Scopes that are about a person, of whom there is none here.
-const OF_PEOPLE: &[&str] = &[OPENID, "profile", "email", "address", "phone", OFFLINE_ACCESS];
-
 pub(super) async fn exchange(server: &Server, request: &TokenRequest<'_>) -> Result<TokenResponse> {
     let client = &request.client;
     if client.client_type != ClientType::Confidential {
@@ -28,15 +25,14 @@ pub(super) async fn exchange(server: &Server, request: &TokenRequest<'_>) -> Res
     Ok(token_response(server, access_token, None, scope))
 }
 
+/// `openid` and `offline_access` are about a person, of whom there is none here.
 fn requested_scope(params: &Params, client: &Client) -> Result<Scope, OAuthError> {
-    let Some(text) = params.get("scope") else {
-        return Ok(OF_PEOPLE.iter().fold(client.scope.clone(), |scope, token| scope.without(token)));
-    };
-    let requested = Scope::parse(text).map_err(|_| OAuthError::invalid_scope("The scope has characters that are not allowed."))?;
+    let own = client.scope.without(OPENID).without(OFFLINE_ACCESS);
+    let requested = Scope::from_params(params)?.unwrap_or_else(|| own.clone());
     if requested.contains(OPENID) || requested.contains(OFFLINE_ACCESS) {
         return Err(OAuthError::invalid_scope("openid and offline_access are about a person: client_credentials has none."));
     }
-    if requested.is_empty() || !requested.is_within(&client.scope) {
+    if requested.is_empty() || !requested.is_within(&own) {
         return Err(OAuthError::invalid_scope("The client is not registered for every scope that it asked for."));
     }
     Ok(requested)

@@ -49,8 +49,7 @@ fn token_response(server: &Server, access_token: String, refresh_token: Option<S
 
 /// The `scope` that the request narrows `granted` to (OAuth 2.1 §4.3).
 fn narrowed_scope(params: &Params, granted: &Scope) -> Result<Scope, OAuthError> {
-    let Some(text) = params.get("scope") else { return Ok(granted.clone()) };
-    let requested = Scope::parse(text).map_err(|_| OAuthError::invalid_scope("The scope has characters that are not allowed."))?;
+    let Some(requested) = Scope::from_params(params)? else { return Ok(granted.clone()) };
     if requested.is_empty() || !requested.is_within(granted) {
         return Err(OAuthError::invalid_scope("The scope goes beyond what was granted."));
     }

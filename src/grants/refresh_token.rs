@@ -5,11 +5,12 @@ use crate::{
     audit::{Actor, AuditEvent, AuditName},
     clock::Timestamp,
     error::Result,
-    oauth::{OAuthError, Resource, Scope, client::RefreshRotation, token_response::TokenResponse},
+    oauth::{OAuthError, Resource, Scope, token_response::TokenResponse},
     server::Server,
     store::{
+        Swapped,
         audit_events::RecordEvent,
-        grants::{Grant, RevokeGrant, Standing, Swapped, UseRefreshToken},
+        grants::{Grant, RevokeGrant, Standing, UseRefreshToken},
     },
     tokens::{
         access_token::{self, Subject},
@@ -30,14 +31,17 @@ pub(super) async fn exchange(server: &Server, request: &TokenRequest<'_>) -> Res
             return Err(ended().into());
         }
     }
-    match attempt.turn {
-        Turn::Current => {}
-        Turn::Retry => record_retry(server, request, &attempt.grant, now).await?,
+    let generation = match attempt.turn {
+        Turn::Current => token.generation + request.client.refresh_rotation.step(),
+        Turn::Retry => {
+            record_retry(server, request, &attempt.grant, now).await?;
+            attempt.grant.generation
+        }
         Turn::Reuse => return Err(end_reused(server, request, &attempt.grant, token, now).await?.into()),
-    }
+    };
 
     let Attempt { grant, scope, resources, .. } = attempt;
-    let successor = RefreshToken { grant_id: grant.id, generation: token.generation + step(request.client.refresh_rotation) };
+    let successor = RefreshToken { grant_id: grant.id, generation };
     let refresh_token = refresh_token::issue(server, &request.client.id, successor).await?;
     let access_token = access_token::issue(server, &request.client, Subject::Person(&grant), &scope, &resources).await?;
     Ok(token_response(server, access_token, Some(refresh_token), scope))
@@ -70,13 +74,11 @@ impl Attempt {
         if grant.standing != Standing::Stands || grant.expires_at <= now || has_idled {
             return Err(ended().into());
         }
-        let turn = turn(&grant, token, now.since(grant.last_used_at) <= tokens.refresh_retry_window);
+        let turn = turn(&grant, token, now.since(grant.last_used_at) < tokens.refresh_retry_window);
         // Reuse is told from a leaked token whatever else the request says.
         let (scope, resources) = match turn {
             Turn::Reuse => (grant.scope.clone(), grant.resources.clone()),
-            Turn::Current | Turn::Retry => {
-                (narrowed_scope(request.params, &grant.scope)?, narrowed_resources(request.params, &grant.resources)?)
-            }
+            Turn::Current | Turn::Retry => narrowed(request, &grant)?,
         };
         Ok(Self { grant, turn, scope, resources })
     }
@@ -93,18 +95,25 @@ impl Attempt {
     }
 }
 
+/// What the request narrows the grant to, and the client's registration of today.
+fn narrowed(request: &TokenRequest<'_>, grant: &Grant) -> Result<(Scope, Vec<Resource>), OAuthError> {
+    let client = &request.client;
+    let scope = narrowed_scope(request.params, &grant.scope)?.limited_to(&client.scope);
+    if scope.is_empty() {
+        return Err(OAuthError::invalid_scope("The client is no longer registered for any scope of this grant."));
+    }
+    let resources = narrowed_resources(request.params, &grant.resources)?;
+    if !resources.iter().all(|resource| client.resources.contains(resource)) {
+        return Err(OAuthError::invalid_target("The client is no longer registered for a resource of this grant."));
+    }
+    Ok((scope, resources))
+}
+
 fn turn(grant: &Grant, token: RefreshToken, is_within_window: bool) -> Turn {
     match grant.generation - token.generation {
         0 => Turn::Current,
         1 if is_within_window => Turn::Retry,
         _ => Turn::Reuse,
-    }
-}
-
-const fn step(rotation: RefreshRotation) -> i64 {
-    match rotation {
-        RefreshRotation::Rotate => 1,
-        RefreshRotation::Keep => 0,
     }
 }
 

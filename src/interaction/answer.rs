@@ -62,6 +62,12 @@ async fn carry_out(server: &Server, visit: &Visit<'_>, step: Step, consent: Cons
     })
 }
 
+/// What the person who presses Allow now would allow.
+pub(crate) async fn asked_scope(server: &Server, request: &AuthorizationRequest, session: &BrowserSession) -> Result<Scope> {
+    let record = server.store().consent(session.person_id, &request.client.id).await?;
+    Ok(granted_scope(request, ConsentState { on_record: record.as_ref(), just_given: true }))
+}
+
 /// The person pressed Allow: remembers it, and goes on if everything else still holds.
 pub(crate) async fn give_consent(server: &Server, visit: &Visit<'_>, session: &BrowserSession, origin: Origin) -> Result<Next> {
     let record = server.store().consent(session.person_id, &visit.request.client.id).await?;

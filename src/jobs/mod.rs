@@ -20,8 +20,12 @@ pub(crate) async fn work(server: Server, stop: CancellationToken) {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        if let Err(error) = purge_expired::run(&server).await {
-            tracing::warn!(error = %error, "the job purge_expired failed; it runs again later");
+        let done = tokio::select! {
+            () = stop.cancelled() => return,
+            done = purge_expired::run(&server) => done,
+        };
+        if let Err(error) = done {
+            tracing::warn!(error = format!("{error:#}"), "the job purge_expired failed; it runs again later");
         }
     }
 }

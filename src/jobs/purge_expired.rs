@@ -6,7 +6,7 @@ use crate::{
     error::Result,
     server::Server,
     store::{
-        grants::Swapped,
+        Swapped,
         jobs::{FinishJob, LeaseJob},
         purge::{Expiring, Purge, Purged},
     },
@@ -27,6 +27,11 @@ pub(crate) async fn run(server: &Server) -> Result<()> {
     }
     let expired_before = now.before(Expiring::KEPT_FOR);
     for &table in Expiring::ALL {
+        // A token that was refreshed just before the end of its grant outlives it.
+        let expired_before = match table {
+            Expiring::Grants => expired_before.before(server.config().tokens.access_token_ttl),
+            _ => expired_before,
+        };
         while server.store().write(Purge { table, expired_before }).await? == Purged::OneBatch {}
     }
     server.store().write(FinishJob { name: NAME, node, now: server.clock().now() }).await

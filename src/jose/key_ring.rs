@@ -35,6 +35,7 @@ struct Keys {
     loaded: Instant,
 }
 
+#[derive(Clone)]
 struct Member {
     algorithm: Algorithm,
     key: Arc<SigningKey>,
@@ -136,14 +137,32 @@ impl KeyRing {
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&loaded);
                 Ok(loaded)
             }
-            // Resource servers get their keys while the database is away; the times of these keys still hold.
-            Err(Error::Unavailable { .. }) => Ok(keys),
-            Err(fault) => Err(fault),
+            // Resource servers get their keys while the database is away, or holds what only a newer version knows;
+            // the times of these keys still hold.
+            Err(error) => {
+                if let Error::Internal(fault) = error {
+                    tracing::error!(fault = format!("{fault:#}"), "the keys cannot be loaded: those in memory stay");
+                }
+                let again = Arc::new(keys.loaded_again(self.clock.now()));
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&again);
+                Ok(again)
+            }
         }
     }
 }
 
 impl Keys {
+    /// The same keys, to be used until the next try.
+    fn loaded_again(&self, now: Timestamp) -> Self {
+        Self {
+            signing: self.signing.clone(),
+            macs: self.macs.clone(),
+            jwks: jwks(&self.signing, now),
+            loaded_at: now,
+            loaded: Instant::now(),
+        }
+    }
+
     /// Reads the rows; what was parsed before is not parsed again.
     async fn load(store: &Store, master_key: &MasterKey, now: Timestamp, before: Option<&Self>) -> Result<Self> {
         let (mut signing, mut macs) = (Vec::new(), Vec::new());

@@ -14,7 +14,7 @@ use crate::{
     secret::{self, MasterKey},
     store::{
         Store,
-        keys::{InsertKeys, RotateKeys, StoredKey},
+        keys::{InsertKeys, Retire, RotateKeys, StoredKey},
     },
 };
 
@@ -65,20 +65,20 @@ pub(crate) async fn rotate(store: &Store, master_key: &MasterKey, config: &Confi
     let present = store.keys().await?;
     let waiting = present.iter().filter(|key| key.purpose == SIGNATURE && key.signs_from > now).map(|key| key.signs_from).max();
     let longest_token = config.tokens.access_token_ttl;
-    let (signs_from, removed_at) = match (urgency, waiting) {
+    let (retire, signs_from, removed_at) = match (urgency, waiting) {
         (Urgency::Scheduled, Some(signs_from)) => return Ok(Rotated::AlreadyScheduled { signs_from }),
         (Urgency::Scheduled, None) => {
             let signs_from = now.after(config.keys.jwks_max_age + CLOCK_MARGIN);
-            (signs_from, signs_from.after(longest_token + config.keys.jwks_max_age + CLOCK_MARGIN))
+            (Retire::InForce, signs_from, signs_from.after(longest_token + config.keys.jwks_max_age + CLOCK_MARGIN))
         }
-        (Urgency::Now, _) => (now, now),
+        (Urgency::Now, _) => (Retire::All, now, now),
     };
     let new =
         Algorithm::ALL.iter().map(|&algorithm| new_signing_key(master_key, algorithm, now, signs_from)).collect::<Result<Vec<_>>>()?;
     let event = AuditEvent::new(now, AuditName::KeysRotated, Actor::Operator, Origin::default())
         .with("signs_from", signs_from.to_string())
         .with("kids", new.iter().map(|key| key.kid.clone()).collect::<Vec<_>>());
-    store.write(RotateKeys { new, signs_until: signs_from, removed_at, event }).await?;
+    store.write(RotateKeys { new, retire, signs_until: signs_from, removed_at, event }).await?;
     Ok(Rotated::Done { signs_from })
 }
 

@@ -62,7 +62,7 @@ pub struct AuthorizationRequest {
     pub prompt: Prompt,
     pub max_age: Option<Duration>,
     pub login_hint: Option<String>,
-    /// The request, normalised: parsing it again gives the same.
+    /// The request, normalised, to be parsed again.
     pub params: Params,
 }
 
@@ -121,8 +121,7 @@ fn response_type(params: &Params) -> Result<(), OAuthError> {
 
 /// Asking for nothing gives the client's scopes. With `openid`, what is not allowed is dropped (`OpenID` Core §3.1.2.1).
 fn requested_scope(params: &Params, client: &Client) -> Result<Scope, OAuthError> {
-    let Some(text) = params.get("scope") else { return Ok(client.scope.clone()) };
-    let requested = Scope::parse(text).map_err(|_| OAuthError::invalid_scope("The scope has characters that are not allowed."))?;
+    let Some(requested) = Scope::from_params(params)? else { return Ok(client.scope.clone()) };
     let allowed = requested.limited_to(&client.scope);
     if allowed.is_empty() || (!requested.contains(scope::OPENID) && allowed != requested) {
         return Err(OAuthError::invalid_scope("The client is not registered for every scope that it asked for."));
@@ -131,11 +130,11 @@ fn requested_scope(params: &Params, client: &Client) -> Result<Scope, OAuthError
 }
 
 fn max_age(text: &str) -> Result<Duration, OAuthError> {
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    match text.parse::<u32>() {
-        Ok(seconds) if is_number => Ok(Duration::from_secs(seconds.into())),
-        _ => Err(OAuthError::invalid_request("max_age must be a number of seconds.")),
+    if !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(OAuthError::invalid_request("max_age must be a number of seconds."));
     }
+    // More than fits is longer than anyone is signed in.
+    Ok(Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
 }
 
 fn normalised(params: &Params) -> Params {

@@ -114,6 +114,16 @@ pub enum RefreshRotation {
     Keep,
 }
 
+impl RefreshRotation {
+    /// By how much a refresh raises the generation of its grant.
+    pub const fn step(self) -> i64 {
+        match self {
+            Self::Rotate => 1,
+            Self::Keep => 0,
+        }
+    }
+}
+
 /// A registered client.
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_field_names, reason = "`client_type` is the spec's word")]

@@ -1,6 +1,6 @@
 //! Request parameters, from a query or a form (OAuth 2.1 §3.1 and §3.2).
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use super::error::OAuthError;
 
@@ -8,8 +8,15 @@ use super::error::OAuthError;
 const REPEATABLE: &str = "resource";
 
 /// The parameters of one request in their order. Those sent without a value are left out, as if absent (§3.1).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Params(Vec<(String, String)>);
+
+impl fmt::Debug for Params {
+    /// Names only: values are passwords, codes and secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
 
 impl Params {
     /// Decodes `application/x-www-form-urlencoded` text. Never fails: what is not UTF-8 becomes U+FFFD, which no rule accepts.

@@ -1,8 +1,10 @@
 //! Access token scope (OAuth 2.1 §1.4.1).
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use serde::{Deserialize, Serialize};
+
+use super::{error::OAuthError, params::Params};
 
 /// Asks for a grant that outlives the browser session (`OpenID` Core §11).
 pub const OFFLINE_ACCESS: &str = "offline_access";
@@ -24,16 +26,19 @@ pub struct MalformedScope;
 impl Scope {
     /// Parses tokens separated by spaces; repetitions are dropped.
     pub fn parse(text: &str) -> Result<Self, MalformedScope> {
-        let mut tokens: Vec<String> = Vec::new();
-        for token in text.split(' ').filter(|token| !token.is_empty()) {
-            if !is_token(token) {
-                return Err(MalformedScope);
-            }
-            if !tokens.iter().any(|known| known == token) {
-                tokens.push(token.to_owned());
-            }
+        let mut seen = HashSet::new();
+        let tokens: Vec<&str> = text.split(' ').filter(|token| !token.is_empty() && seen.insert(*token)).collect();
+        if tokens.iter().all(|token| is_token(token)) {
+            Ok(Self(tokens.into_iter().map(str::to_owned).collect()))
+        } else {
+            Err(MalformedScope)
         }
-        Ok(Self(tokens))
+    }
+
+    /// The `scope` of a request, if it has one.
+    pub fn from_params(params: &Params) -> Result<Option<Self>, OAuthError> {
+        let malformed = |_| OAuthError::invalid_scope("The scope has characters that are not allowed.");
+        params.get("scope").map(Self::parse).transpose().map_err(malformed)
     }
 
     /// The tokens in their order.

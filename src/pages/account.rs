@@ -191,7 +191,7 @@ impl Access {
     fn view<'a>(&'a self, scopes: &'a [ScopeLine<'a>]) -> AppAccess<'a> {
         AppAccess {
             client_id: self.client.id.as_str(),
-            app: flow::app(&self.client.name, &self.returns_to),
+            app: flow::app(&self.client, &self.returns_to),
             scopes,
             since: self.since_text.view(),
             last_used: self.last_used_text.as_ref().map(MomentText::view),

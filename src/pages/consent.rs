@@ -5,6 +5,8 @@ use axum::{
     response::Response,
 };
 
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
+
 use super::{
     PAGE,
     error::PageError,
@@ -15,7 +17,7 @@ use super::{
 use crate::{
     error::Result,
     interaction::{self, Next},
-    oauth::{OAuthError, Params, Scope, scope::OFFLINE_ACCESS},
+    oauth::{OAuthError, Params, Resource, Scope, scope::OFFLINE_ACCESS},
     server::Server,
     store::browser_sessions::BrowserSession,
     web::{
@@ -48,9 +50,13 @@ pub(crate) async fn post(State(server): State<Server>, caller: Caller, browser: 
         Err(response) => return Ok(response),
     };
     let Some(session) = &browser.session else { return Ok(see_other(&resumed.url("/login"))?) };
-    let bound = params.get("bound").unwrap_or_default();
-    if !server.master_key().consent_form_is_bound(&parts(session, &resumed), bound) {
+    let Some(shown) = Shown::read(&server, session, &resumed, params.get("bound").unwrap_or_default()) else {
         return Err(PageError::of(ErrorKind::OtherAccount));
+    };
+    let asked = interaction::asked_scope(&server, &resumed.request, session).await?;
+    if shown != Shown::new(&resumed, &asked) {
+        // The client's registration changed since the form was shown: nobody allows what they did not see.
+        return Ok(see_other(&resumed.url("/consent"))?);
     }
     let next = match params.get("decision") {
         Some("allow") => interaction::give_consent(&server, &resumed.visit(&browser), session, caller.origin).await?,
@@ -60,9 +66,31 @@ pub(crate) async fn post(State(server): State<Server>, caller: Caller, browser: 
     Ok(resumed.follow(&server, next)?)
 }
 
-/// A form counts only for the session, the person and the request for which it was shown.
-fn parts<'a>(session: &'a BrowserSession, resumed: &'a Resumed) -> [&'a [u8]; 3] {
-    [session.id.as_bytes(), session.person_id.as_bytes(), resumed.sealed.as_bytes()]
+/// What a form showed. It counts only for the session, the person and the request for which it was shown, which a MAC binds.
+#[derive(PartialEq)]
+struct Shown(String);
+
+impl Shown {
+    fn new(resumed: &Resumed, scope: &Scope) -> Self {
+        let resources: Vec<&str> = resumed.request.resources.iter().map(Resource::as_str).collect();
+        Self(format!("{scope}\n{}", resources.join(" ")))
+    }
+
+    /// The value of the field `bound`.
+    fn bind(&self, server: &Server, session: &BrowserSession, resumed: &Resumed) -> String {
+        let mac = server.master_key().bind_consent_form(&self.parts(session, resumed));
+        format!("{mac}.{}", BASE64_URL_SAFE_NO_PAD.encode(&self.0))
+    }
+
+    fn read(server: &Server, session: &BrowserSession, resumed: &Resumed, bound: &str) -> Option<Self> {
+        let (mac, shown) = bound.split_once('.')?;
+        let shown = Self(String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(shown).ok()?).ok()?);
+        server.master_key().consent_form_is_bound(&shown.parts(session, resumed), mac).then_some(shown)
+    }
+
+    fn parts<'a>(&'a self, session: &'a BrowserSession, resumed: &'a Resumed) -> [&'a [u8]; 4] {
+        [session.id.as_bytes(), session.person_id.as_bytes(), resumed.sealed.as_bytes(), self.0.as_bytes()]
+    }
 }
 
 async fn show(server: &Server, resumed: &Resumed, session: &BrowserSession, scope: &Scope) -> Result<Response> {
@@ -83,7 +111,7 @@ async fn show(server: &Server, resumed: &Resumed, session: &BrowserSession, scop
         scopes: &scopes,
         lasts,
         request: &resumed.sealed,
-        bound: &server.master_key().bind_consent_form(&parts(session, resumed)),
+        bound: &Shown::new(resumed, scope).bind(server, session, resumed),
     };
     render(&page, ContentPolicy::Flow)
 }

@@ -11,7 +11,7 @@ use crate::{
     clock::Timestamp,
     error::Result,
     interaction::{self, Answer, Next, Pending, Refusal, Visit},
-    oauth::{AuthorizationRequest, Issuer, Params, ReturnAddress},
+    oauth::{AuthorizationRequest, Client, Issuer, Params, ReturnAddress},
     response_modes,
     server::Server,
     web::{headers::see_other, session::Browser},
@@ -39,7 +39,7 @@ impl Resumed {
     }
 
     pub(super) fn app(&self) -> App<'_> {
-        app(&self.request.client.name, &self.request.reply.return_address)
+        app(&self.request.client, &self.request.reply.return_address)
     }
 
     /// Where the page for this step is.
@@ -63,9 +63,10 @@ impl Resumed {
 }
 
 /// What people are told of an app: its name, and where it lives.
-pub(super) fn app<'a>(name: &'a str, address: &'a ReturnAddress) -> App<'a> {
+/// Of a client that any program on the person's device could pretend to be, with a word of caution.
+pub(super) fn app<'a>(client: &'a Client, address: &'a ReturnAddress) -> App<'a> {
     let host = address.display_host();
-    App { name, returns_to: if address.is_claimed() { Place::Host(host) } else { Place::ThisDevice(host) } }
+    App { name: &client.name, returns_to: if client.can_skip_consent(address) { Place::Host(host) } else { Place::ThisDevice(host) } }
 }
 
 /// A request that follows every rule, or the response that says which it breaks, to whom it may be said.

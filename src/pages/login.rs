@@ -73,12 +73,17 @@ pub(crate) async fn post(
         Err(fault) => return Err(fault.into()),
     };
     let client_id = resumed.as_ref().map(|resumed| &resumed.request.client.id);
-    browser.sign_in(&server, &person, sign_in::AMR_PASSWORD, &caller, client_id).await?;
+    if browser.sign_in(&server, &person, sign_in::AMR_PASSWORD, &caller, client_id).await?.is_none() {
+        return Ok(form(SignInProblem::WrongCredentials).show()?);
+    }
     match &resumed {
         None => Ok(see_other("/account")?),
         Some(resumed) => {
-            let next = interaction::proceed(&server, &resumed.visit(&browser)).await?;
-            Ok(resumed.follow(&server, next)?)
+            // An error here would take the new cookie along: the next page goes on instead.
+            match interaction::proceed(&server, &resumed.visit(&browser)).await {
+                Ok(next) => Ok(resumed.follow(&server, next)?),
+                Err(_) => Ok(see_other(&resumed.url("/consent"))?),
+            }
         }
     }
 }

@@ -73,7 +73,8 @@ impl TryFrom<CodeRow> for AuthorizationCode {
 impl Store {
     /// The code with this hash, expired or not, spent or not.
     pub(crate) async fn authorization_code(&self, hash: &SecretHash) -> Result<Option<AuthorizationCode>> {
-        const SELECT: &str = "SELECT * FROM authorization_codes WHERE hash = $1";
+        const SELECT: &str = "SELECT hash, person_id, client_id, session_id, scope, resources, redirect_uri, code_challenge, auth_time, amr, \
+             created_at, expires_at FROM authorization_codes WHERE hash = $1";
         let row: Option<CodeRow> = read!(self, db => sqlx::query_as(SELECT).bind(hash.as_bytes()).fetch_optional(db).await?);
         row.map(AuthorizationCode::try_from).transpose()
     }

@@ -114,10 +114,11 @@ fn is_passing(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed | sqlx::Error::Io(_) | sqlx::Error::Tls(_) => true,
         sqlx::Error::Database(error) => error.code().is_some_and(|code| match code.len() {
-            // PostgreSQL, Appendix A: connection exceptions, transaction rollback, insufficient resources, operator intervention.
-            5 => ["08", "40", "53", "57"].iter().any(|class| code.starts_with(class)),
-            // SQLite's primary result codes BUSY, LOCKED, IOERR, FULL and CANTOPEN are the low byte of what is reported.
-            _ => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xFF, 5 | 6 | 10 | 13 | 14)),
+            // PostgreSQL, Appendix A: connection exceptions, a server that became read-only, transaction rollback, insufficient
+            // resources, a state that passes, operator intervention, the system.
+            5 => ["08", "25006", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class)),
+            // SQLite's primary result codes BUSY, LOCKED, NOMEM, INTERRUPT, IOERR, FULL and CANTOPEN are the low byte of what is reported.
+            _ => code.parse::<u32>().is_ok_and(|code| matches!(code & 0xFF, 5 | 6 | 7 | 9 | 10 | 13 | 14)),
         }),
         _ => false,
     }

@@ -5,7 +5,7 @@ use sqlx::{FromRow, types::Json};
 use uuid::Uuid;
 
 use super::{
-    Store, audit_events,
+    Store, Swapped, audit_events,
     backend::{Conn, Extent, Verb, read, run},
 };
 use crate::{audit::AuditEvent, clock::Timestamp, error::Result, secret::SecretHash};
@@ -47,30 +47,44 @@ impl Store {
 }
 
 /// Begins a session, or goes on with one under a new cookie. Whoever was signed in under the old cookie and is someone else is signed out.
+///
+/// Missed if the person was disabled, or their password changed, since it was checked.
 pub(crate) struct BeginSession {
     pub id_hash: SecretHash,
     pub session: BrowserSession,
     /// The session that the browser had before.
     pub replaces: Option<Uuid>,
+    /// The person's `tokens_not_before` when the password was checked.
+    pub tokens_not_before: Option<Timestamp>,
     pub event: AuditEvent,
 }
 
+/// On Postgres the person's row is locked: a change of password then waits for the session, and deletes it.
+macro_rules! insert_session {
+    ($lock:literal) => {
+        concat!(
+            "INSERT INTO browser_sessions (id_hash, id, person_id, auth_time, amr, address, user_agent, created_at, last_seen_at, expires_at) \
+             SELECT $1, $2, people.id, $4, $5, $6, $7, $8, $9, $10 FROM people \
+             WHERE people.id = $3 AND people.disabled_at IS NULL AND people.tokens_not_before IS NOT DISTINCT FROM $11",
+            $lock,
+            " ON CONFLICT (id) DO UPDATE SET id_hash = excluded.id_hash, auth_time = excluded.auth_time, amr = excluded.amr, \
+             address = excluded.address, user_agent = excluded.user_agent, created_at = excluded.created_at, \
+             last_seen_at = excluded.last_seen_at, expires_at = excluded.expires_at"
+        )
+    };
+}
+
 impl Verb for BeginSession {
-    type Told = ();
+    type Told = Swapped;
     const EXTENT: Extent = Extent::Several;
 
-    async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
-        const INSERT: &str = "INSERT INTO browser_sessions (id_hash, id, person_id, auth_time, amr, address, user_agent, created_at, \
-             last_seen_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<Swapped> {
         let session = &self.session;
-        if let Some(replaced) = self.replaces {
-            if replaced == session.id {
-                delete_session(conn, replaced).await?;
-            } else {
-                end_session(conn, replaced, self.event.at).await?;
-            }
-        }
-        run!(conn, db => sqlx::query(INSERT)
+        let insert = match conn {
+            Conn::Sqlite(_) => insert_session!(""),
+            Conn::Postgres(_) => insert_session!(" FOR SHARE"),
+        };
+        let begun = run!(conn, db => sqlx::query(insert)
             .bind(self.id_hash.as_bytes())
             .bind(session.id)
             .bind(session.person_id)
@@ -81,8 +95,15 @@ impl Verb for BeginSession {
             .bind(session.created_at)
             .bind(session.last_seen_at)
             .bind(session.expires_at)
-            .execute(db).await.map(drop)?);
-        audit_events::insert(conn, &self.event).await
+            .bind(self.tokens_not_before)
+            .execute(db).await?.rows_affected());
+        if begun > 0 {
+            if let Some(replaced) = self.replaces.filter(|replaced| *replaced != session.id) {
+                end_session(conn, replaced, self.event.at).await?;
+            }
+            audit_events::insert(conn, &self.event).await?;
+        }
+        Ok(Swapped::from_rows(begun))
     }
 }
 
@@ -151,16 +172,13 @@ impl Verb for RevokeSessions {
     }
 }
 
+/// The session first: a code that is redeemed meanwhile waits for its row.
 async fn end_session(conn: &mut Conn<'_>, id: Uuid, now: Timestamp) -> Result<()> {
-    const DELETE_CODES: &str = "DELETE FROM authorization_codes WHERE session_id = $1";
+    const DELETES: [&str; 2] = ["DELETE FROM browser_sessions WHERE id = $1", "DELETE FROM authorization_codes WHERE session_id = $1"];
     const REVOKE: &str = "UPDATE grants SET revoked_at = $2 WHERE session_id = $1 AND revoked_at IS NULL";
-    delete_session(conn, id).await?;
-    run!(conn, db => sqlx::query(DELETE_CODES).bind(id).execute(db).await.map(drop)?);
+    for delete in DELETES {
+        run!(conn, db => sqlx::query(delete).bind(id).execute(db).await.map(drop)?);
+    }
     run!(conn, db => sqlx::query(REVOKE).bind(id).bind(now).execute(db).await.map(drop)?);
-    Ok(())
-}
-
-async fn delete_session(conn: &mut Conn<'_>, id: Uuid) -> Result<()> {
-    run!(conn, db => sqlx::query("DELETE FROM browser_sessions WHERE id = $1").bind(id).execute(db).await.map(drop)?);
     Ok(())
 }

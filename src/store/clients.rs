@@ -4,7 +4,7 @@ use sqlx::{FromRow, types::Json};
 use uuid::Uuid;
 
 use super::{
-    Store, audit_events,
+    Saved, Store, audit_events,
     backend::{Conn, Extent, Verb, read, run},
 };
 use crate::{
@@ -79,10 +79,21 @@ impl RefreshRotation {
     }
 }
 
+/// Columns by name: a statement prepared before a migration added one must go on working.
+macro_rules! select_client {
+    ($which:literal) => {
+        concat!(
+            "SELECT id, name, client_type, application_type, redirect_uris, grant_types, scope, resources, introspects, first_party_at, \
+             trust, refresh_rotation, created_at, disabled_at, tokens_not_before FROM clients ",
+            $which
+        )
+    };
+}
+
 impl Store {
     /// A client with its secrets, enabled or not.
     pub(crate) async fn client(&self, id: &ClientId) -> Result<Option<Client>> {
-        const CLIENT: &str = "SELECT * FROM clients WHERE id = $1";
+        const CLIENT: &str = select_client!("WHERE id = $1");
         const SECRETS: &str = "SELECT hash FROM client_secrets WHERE client_id = $1 ORDER BY created_at DESC, id DESC";
         let row: Option<ClientRow> = read!(self, db => sqlx::query_as(CLIENT).bind(id.as_str()).fetch_optional(db).await?);
         let Some(row) = row else { return Ok(None) };
@@ -92,23 +103,9 @@ impl Store {
 
     /// Every client without its secrets, by age.
     pub(crate) async fn clients(&self) -> Result<Vec<Client>> {
-        const CLIENTS: &str = "SELECT * FROM clients ORDER BY created_at, id";
+        const CLIENTS: &str = select_client!("ORDER BY created_at, id");
         let rows: Vec<ClientRow> = read!(self, db => sqlx::query_as(CLIENTS).fetch_all(db).await?);
         rows.into_iter().map(|row| row.into_client(&[])).collect()
-    }
-}
-
-/// Whether a row was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Saved {
-    Done,
-    /// The id or e-mail is taken, on insert; or there is no such row, on update.
-    Conflict,
-}
-
-impl Saved {
-    pub(super) fn from_rows(rows: u64) -> Self {
-        if rows == 0 { Self::Conflict } else { Self::Done }
     }
 }
 
@@ -215,7 +212,7 @@ async fn insert_secret(conn: &mut Conn<'_>, client_id: &ClientId, hash: &SecretH
     Ok(())
 }
 
-/// Disables a client, which voids what was issued to it, or enables it again.
+/// Disables a client, which ends what was issued to it, or enables it again.
 pub(crate) struct SetClientDisabled {
     pub client_id: ClientId,
     pub disabled: bool,
@@ -228,12 +225,19 @@ impl Verb for SetClientDisabled {
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<Saved> {
         const DISABLE: &str = "UPDATE clients SET disabled_at = $2, tokens_not_before = $2 WHERE id = $1";
-        const ENABLE: &str = "UPDATE clients SET disabled_at = NULL WHERE id = $1 AND $2 IS NOT NULL";
-        let statement = if self.disabled { DISABLE } else { ENABLE };
-        let updated = run!(conn, db => sqlx::query(statement)
-            .bind(self.client_id.as_str())
-            .bind(self.event.at)
-            .execute(db).await?.rows_affected());
+        const ENABLE: &str = "UPDATE clients SET disabled_at = NULL WHERE id = $1";
+        // `tokens_not_before` alone would trust that the clocks of all machines agree.
+        const DELETE_CODES: &str = "DELETE FROM authorization_codes WHERE client_id = $1";
+        const REVOKE: &str = "UPDATE grants SET revoked_at = $2 WHERE client_id = $1 AND revoked_at IS NULL";
+        let id = self.client_id.as_str();
+        let updated = if self.disabled {
+            let updated = run!(conn, db => sqlx::query(DISABLE).bind(id).bind(self.event.at).execute(db).await?.rows_affected());
+            run!(conn, db => sqlx::query(DELETE_CODES).bind(id).execute(db).await.map(drop)?);
+            run!(conn, db => sqlx::query(REVOKE).bind(id).bind(self.event.at).execute(db).await.map(drop)?);
+            updated
+        } else {
+            run!(conn, db => sqlx::query(ENABLE).bind(id).execute(db).await?.rows_affected())
+        };
         if updated > 0 {
             audit_events::insert(conn, &self.event).await?;
         }

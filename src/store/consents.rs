@@ -100,18 +100,22 @@ impl Verb for WithdrawConsent {
     const EXTENT: Extent = Extent::Several;
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
-        const CHANGES: [&str; 3] = [
-            "DELETE FROM authorization_codes WHERE person_id = $1 AND client_id = $2 AND $3 IS NOT NULL",
-            "UPDATE grants SET revoked_at = $3 WHERE person_id = $1 AND client_id = $2 AND revoked_at IS NULL",
-            "DELETE FROM consents WHERE person_id = $1 AND client_id = $2 AND $3 IS NOT NULL",
+        const DELETES: [&str; 2] = [
+            "DELETE FROM authorization_codes WHERE person_id = $1 AND client_id = $2",
+            "DELETE FROM consents WHERE person_id = $1 AND client_id = $2",
         ];
-        for change in CHANGES {
-            run!(conn, db => sqlx::query(change)
-                .bind(self.person_id)
-                .bind(self.client_id.as_str())
-                .bind(self.event.at)
-                .execute(db).await.map(drop)?);
+        const REVOKE: &str = "UPDATE grants SET revoked_at = $3 WHERE person_id = $1 AND client_id = $2 AND revoked_at IS NULL";
+        let id = self.client_id.as_str();
+        let mut changed = 0;
+        for delete in DELETES {
+            changed += run!(conn, db => sqlx::query(delete).bind(self.person_id).bind(id).execute(db).await?.rows_affected());
         }
-        audit_events::insert(conn, &self.event).await
+        changed +=
+            run!(conn, db => sqlx::query(REVOKE).bind(self.person_id).bind(id).bind(self.event.at).execute(db).await?.rows_affected());
+        // Of an app that was never there, nothing is said.
+        if changed > 0 {
+            audit_events::insert(conn, &self.event).await?;
+        }
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use sqlx::{FromRow, types::Json};
 use uuid::Uuid;
 
 use super::{
-    Store, audit_events,
+    Store, Swapped, audit_events,
     backend::{Conn, Extent, Verb, read, run},
 };
 use crate::{
@@ -161,20 +161,6 @@ impl Store {
     }
 }
 
-/// Whether a compare-and-set found what it expected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Swapped {
-    Done,
-    /// Somebody was quicker, or the grant fell meanwhile: load again and decide.
-    Missed,
-}
-
-impl Swapped {
-    fn from_rows(rows: u64) -> Self {
-        if rows == 0 { Self::Missed } else { Self::Done }
-    }
-}
-
 /// Spends an authorization code by writing the grant that it obtains: of racing requests the unique `code_hash` lets one win.
 pub(crate) struct SpendAuthorizationCode {
     pub code_hash: SecretHash,
@@ -183,22 +169,38 @@ pub(crate) struct SpendAuthorizationCode {
     pub expires_at: Timestamp,
 }
 
-impl Verb for SpendAuthorizationCode {
-    type Told = Swapped;
-    const EXTENT: Extent = Extent::OneStatement;
-
-    async fn run(&self, conn: &mut Conn<'_>) -> Result<Swapped> {
-        const INSERT: &str = "INSERT INTO grants (id, person_id, client_id, session_id, scope, resources, code_hash, auth_time, amr, \
-                 created_at, generation, last_used_at, expires_at) \
+/// On Postgres the rows of session and code are locked: whoever ends them waits for the grant and ends it, too, or the grant is not made.
+macro_rules! spend {
+    ($lock_session:literal, $lock_code:literal) => {
+        concat!(
+            "INSERT INTO grants (id, person_id, client_id, session_id, scope, resources, code_hash, auth_time, amr, created_at, generation, \
+                 last_used_at, expires_at) \
              SELECT $1, code.person_id, code.client_id, code.session_id, code.scope, code.resources, code.hash, code.auth_time, code.amr, $2, 0, $2, $3 \
              FROM authorization_codes AS code \
              JOIN people ON people.id = code.person_id AND people.disabled_at IS NULL \
                  AND (people.tokens_not_before IS NULL OR people.tokens_not_before < code.created_at) \
              JOIN clients ON clients.id = code.client_id AND clients.disabled_at IS NULL \
                  AND (clients.tokens_not_before IS NULL OR clients.tokens_not_before < code.created_at) \
-             WHERE code.hash = $4 AND code.expires_at > $2 \
-             ON CONFLICT (code_hash) DO NOTHING";
-        let inserted = run!(conn, db => sqlx::query(INSERT)
+             WHERE code.hash = $4 AND code.expires_at > $2 AND (code.session_id IS NULL \
+                 OR EXISTS (SELECT 1 FROM browser_sessions AS session WHERE session.id = code.session_id",
+            $lock_session,
+            "))",
+            $lock_code,
+            " ON CONFLICT (code_hash) DO NOTHING"
+        )
+    };
+}
+
+impl Verb for SpendAuthorizationCode {
+    type Told = Swapped;
+    const EXTENT: Extent = Extent::OneStatement;
+
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<Swapped> {
+        let insert = match conn {
+            Conn::Sqlite(_) => spend!("", ""),
+            Conn::Postgres(_) => spend!(" FOR KEY SHARE", " FOR KEY SHARE OF code"),
+        };
+        let inserted = run!(conn, db => sqlx::query(insert)
             .bind(self.grant_id)
             .bind(self.now)
             .bind(self.expires_at)
@@ -228,14 +230,10 @@ impl Verb for UseRefreshToken {
              WHERE id = $1 AND generation = $2 AND revoked_at IS NULL AND expires_at > $4 AND last_used_at > $5 AND ",
             is_backed!()
         );
-        let step: i64 = match self.rotation {
-            RefreshRotation::Rotate => 1,
-            RefreshRotation::Keep => 0,
-        };
         let updated = run!(conn, db => sqlx::query(UPDATE)
             .bind(self.grant_id)
             .bind(self.generation)
-            .bind(step)
+            .bind(self.rotation.step())
             .bind(self.now)
             .bind(self.idle_since)
             .execute(db).await?.rows_affected());

@@ -2,8 +2,10 @@
 
 use uuid::Uuid;
 
-use super::backend::{Conn, Extent, Verb, run};
-use super::grants::Swapped;
+use super::{
+    Swapped,
+    backend::{Conn, Extent, Verb, run},
+};
 use crate::{clock::Timestamp, error::Result};
 
 /// Leases a job, if nobody holds it and its last run is long enough ago.
@@ -30,7 +32,7 @@ impl Verb for LeaseJob {
             .bind(self.until)
             .bind(self.not_run_since)
             .execute(db).await?.rows_affected());
-        Ok(if leased > 0 { Swapped::Done } else { Swapped::Missed })
+        Ok(Swapped::from_rows(leased))
     }
 }
 

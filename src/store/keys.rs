@@ -33,7 +33,9 @@ pub(crate) struct StoredKey {
 impl Store {
     /// Every key, by age.
     pub(crate) async fn keys(&self) -> Result<Vec<StoredKey>> {
-        Ok(read!(self, db => sqlx::query_as("SELECT * FROM keys ORDER BY created_at, kid").fetch_all(db).await?))
+        const SELECT: &str = "SELECT kid, purpose, algorithm, public_jwk, sealed, created_at, published_at, signs_from, signs_until, removed_at \
+             FROM keys ORDER BY created_at, kid";
+        Ok(read!(self, db => sqlx::query_as(SELECT).fetch_all(db).await?))
     }
 }
 
@@ -52,10 +54,20 @@ impl Verb for InsertKeys {
     }
 }
 
+/// Which keys of the same algorithms a rotation retires.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retire {
+    /// Those that have no end yet.
+    InForce,
+    /// Those, too, that were to sign or to be published for longer.
+    All,
+}
+
 /// Brings in new signing keys and tells those of the same algorithms when to stop.
 pub(crate) struct RotateKeys {
     pub new: Vec<StoredKey>,
-    /// When the keys of the same algorithm that have no end yet stop signing ...
+    pub retire: Retire,
+    /// When the retired keys stop signing ...
     pub signs_until: Timestamp,
     /// ... and leave the JWKS.
     pub removed_at: Timestamp,
@@ -67,11 +79,16 @@ impl Verb for RotateKeys {
     const EXTENT: Extent = Extent::Several;
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
-        // A key that was to stop later stops now, too, when an emergency asks for it.
-        const RETIRE: &str = "UPDATE keys SET signs_until = $2, removed_at = $3 WHERE purpose = 'signature' AND algorithm = $1 \
+        const IN_FORCE: &str = "UPDATE keys SET signs_until = $2, removed_at = $3 WHERE purpose = 'signature' AND algorithm = $1 \
+             AND signs_until IS NULL";
+        const ALL: &str = "UPDATE keys SET signs_until = $2, removed_at = $3 WHERE purpose = 'signature' AND algorithm = $1 \
              AND (signs_until IS NULL OR signs_until > $2 OR removed_at > $3)";
+        let retire = match self.retire {
+            Retire::InForce => IN_FORCE,
+            Retire::All => ALL,
+        };
         for key in &self.new {
-            run!(conn, db => sqlx::query(RETIRE)
+            run!(conn, db => sqlx::query(retire)
                 .bind(&key.algorithm)
                 .bind(self.signs_until)
                 .bind(self.removed_at)

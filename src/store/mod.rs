@@ -26,6 +26,34 @@ use backend::{Backend, Verb, read};
 
 use crate::error::Result;
 
+/// Whether a row was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Saved {
+    Done,
+    /// The id or e-mail is taken, on insert; or there is no such row, on update.
+    Conflict,
+}
+
+impl Saved {
+    fn from_rows(rows: u64) -> Self {
+        if rows == 0 { Self::Conflict } else { Self::Done }
+    }
+}
+
+/// Whether a compare-and-set found what it expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Swapped {
+    Done,
+    /// Somebody was quicker, or what it hangs on fell meanwhile: load again and decide.
+    Missed,
+}
+
+impl Swapped {
+    fn from_rows(rows: u64) -> Self {
+        if rows == 0 { Self::Missed } else { Self::Done }
+    }
+}
+
 /// The open store. Clones share its connections.
 #[derive(Clone, Debug)]
 pub struct Store {

@@ -1,6 +1,12 @@
 //! Opening a database: connections, migrations, and the first start as a critical section.
 
-use std::{fs, io, path::Path, str::FromStr, time::Duration};
+use std::{
+    fs, io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::Path,
+    str::FromStr,
+    time::Duration,
+};
 
 use sqlx::{
     ConnectOptions, PgConnection,
@@ -62,9 +68,11 @@ impl FirstStart {
             DatabaseUrl::Sqlite(path) => {
                 let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
                 create_private_dir(dir)?;
-                let lock_path = path.with_extension("lock");
+                let (database_path, lock_path) = (path.clone(), path.with_extension("lock"));
                 let locked = tokio::task::spawn_blocking(move || {
-                    let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(lock_path)?;
+                    // SQLite gives its other files the mode of this one.
+                    open_private(&database_path)?;
+                    let file = open_private(&lock_path)?;
                     file.lock().map(|()| file)
                 });
                 locked.await.map_err(io::Error::other).flatten().map(Self::File).map_err(|cause| directory_error(dir, cause))
@@ -139,9 +147,13 @@ fn directory_error(path: &Path, cause: io::Error) -> OpenError {
     OpenError::Directory { path: path.display().to_string(), cause }
 }
 
+/// Makes a file that only its owner may read; one that exists keeps its mode and content.
+fn open_private(path: &Path) -> io::Result<fs::File> {
+    fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)
+}
+
 /// Makes a directory that only its owner may enter; one that exists keeps its mode.
 fn create_private_dir(path: &Path) -> Result<(), OpenError> {
-    use std::os::unix::fs::DirBuilderExt;
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
     made.map_err(|cause| directory_error(path, cause))
 }

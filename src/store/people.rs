@@ -4,9 +4,8 @@ use sqlx::{FromRow, types::Json};
 use uuid::Uuid;
 
 use super::{
-    Store, audit_events,
+    Saved, Store, audit_events,
     backend::{Conn, Extent, Verb, read, run},
-    clients::Saved,
 };
 use crate::{audit::AuditEvent, clock::Timestamp, error::Result};
 
@@ -26,6 +25,8 @@ pub(crate) struct Person {
     pub password_hash: Option<String>,
     pub created_at: Timestamp,
     pub disabled_at: Option<Timestamp>,
+    /// What was issued earlier is void.
+    pub tokens_not_before: Option<Timestamp>,
 }
 
 impl std::fmt::Debug for Person {
@@ -34,21 +35,30 @@ impl std::fmt::Debug for Person {
     }
 }
 
+/// Columns by name: a statement prepared before a migration added one must go on working.
+macro_rules! select_person {
+    ($which:literal) => {
+        concat!(
+            "SELECT id, email, email_key, email_verified_at, name, roles, password_hash, created_at, disabled_at, tokens_not_before FROM people ",
+            $which
+        )
+    };
+}
+
 impl Store {
     /// A person by id, enabled or not.
     pub(crate) async fn person(&self, id: Uuid) -> Result<Option<Person>> {
-        Ok(read!(self, db => sqlx::query_as("SELECT * FROM people WHERE id = $1").bind(id).fetch_optional(db).await?))
+        Ok(read!(self, db => sqlx::query_as(select_person!("WHERE id = $1")).bind(id).fetch_optional(db).await?))
     }
 
     /// A person by normalised e-mail, enabled or not.
     pub(crate) async fn person_by_email(&self, email_key: &str) -> Result<Option<Person>> {
-        const PERSON: &str = "SELECT * FROM people WHERE email_key = $1";
-        Ok(read!(self, db => sqlx::query_as(PERSON).bind(email_key).fetch_optional(db).await?))
+        Ok(read!(self, db => sqlx::query_as(select_person!("WHERE email_key = $1")).bind(email_key).fetch_optional(db).await?))
     }
 
     /// Everyone, by age.
     pub(crate) async fn people(&self) -> Result<Vec<Person>> {
-        Ok(read!(self, db => sqlx::query_as("SELECT * FROM people ORDER BY created_at, id").fetch_all(db).await?))
+        Ok(read!(self, db => sqlx::query_as(select_person!("ORDER BY created_at, id")).fetch_all(db).await?))
     }
 }
 
@@ -113,7 +123,7 @@ impl Verb for UpdatePerson {
     }
 }
 
-/// Sets a password, which ends every session and voids every token.
+/// Sets a password, which ends every session and everything issued before.
 pub(crate) struct SetPassword {
     pub person_id: Uuid,
     pub password_hash: String,
@@ -131,7 +141,7 @@ impl Verb for SetPassword {
             .bind(&self.password_hash)
             .bind(self.event.at)
             .execute(db).await.map(drop)?);
-        delete_sessions(conn, self.person_id).await?;
+        end_everything(conn, self.person_id, self.event.at).await?;
         audit_events::insert(conn, &self.event).await
     }
 }
@@ -158,7 +168,7 @@ impl Verb for Rehash {
     }
 }
 
-/// Disables a person, which ends every session and voids every token, or enables them again.
+/// Disables a person, which ends every session and everything issued before, or enables them again.
 pub(crate) struct SetPersonDisabled {
     pub person_id: Uuid,
     pub disabled: bool,
@@ -171,11 +181,12 @@ impl Verb for SetPersonDisabled {
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
         const DISABLE: &str = "UPDATE people SET disabled_at = $2, tokens_not_before = $2 WHERE id = $1";
-        const ENABLE: &str = "UPDATE people SET disabled_at = NULL WHERE id = $1 AND $2 IS NOT NULL";
-        let statement = if self.disabled { DISABLE } else { ENABLE };
-        run!(conn, db => sqlx::query(statement).bind(self.person_id).bind(self.event.at).execute(db).await.map(drop)?);
+        const ENABLE: &str = "UPDATE people SET disabled_at = NULL WHERE id = $1";
         if self.disabled {
-            delete_sessions(conn, self.person_id).await?;
+            run!(conn, db => sqlx::query(DISABLE).bind(self.person_id).bind(self.event.at).execute(db).await.map(drop)?);
+            end_everything(conn, self.person_id, self.event.at).await?;
+        } else {
+            run!(conn, db => sqlx::query(ENABLE).bind(self.person_id).execute(db).await.map(drop)?);
         }
         audit_events::insert(conn, &self.event).await
     }
@@ -192,12 +203,12 @@ impl Verb for DeletePerson {
     const EXTENT: Extent = Extent::Several;
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
-        const DELETES: [&str; 3] = [
+        const DELETES: [&str; 4] = [
+            "DELETE FROM people WHERE id = $1",
+            "DELETE FROM browser_sessions WHERE person_id = $1",
             "DELETE FROM authorization_codes WHERE person_id = $1",
             "DELETE FROM grants WHERE person_id = $1",
-            "DELETE FROM people WHERE id = $1",
         ];
-        delete_sessions(conn, self.person_id).await?;
         for delete in DELETES {
             run!(conn, db => sqlx::query(delete).bind(self.person_id).execute(db).await.map(drop)?);
         }
@@ -205,8 +216,14 @@ impl Verb for DeletePerson {
     }
 }
 
-async fn delete_sessions(conn: &mut Conn<'_>, person_id: Uuid) -> Result<()> {
-    const DELETE: &str = "DELETE FROM browser_sessions WHERE person_id = $1";
-    run!(conn, db => sqlx::query(DELETE).bind(person_id).execute(db).await.map(drop)?);
+/// Sessions, codes and grants, row by row: `tokens_not_before` alone would trust that the clocks of all machines agree.
+async fn end_everything(conn: &mut Conn<'_>, person_id: Uuid, now: Timestamp) -> Result<()> {
+    const DELETES: [&str; 2] =
+        ["DELETE FROM browser_sessions WHERE person_id = $1", "DELETE FROM authorization_codes WHERE person_id = $1"];
+    const REVOKE: &str = "UPDATE grants SET revoked_at = $2 WHERE person_id = $1 AND revoked_at IS NULL";
+    for delete in DELETES {
+        run!(conn, db => sqlx::query(delete).bind(person_id).execute(db).await.map(drop)?);
+    }
+    run!(conn, db => sqlx::query(REVOKE).bind(person_id).bind(now).execute(db).await.map(drop)?);
     Ok(())
 }

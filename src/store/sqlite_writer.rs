@@ -2,7 +2,7 @@
 //!
 //! A commit with `synchronous=FULL` costs a disk flush, so up to 64 waiting verbs share one. Nobody is answered before it.
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::backend::{Conn, Extent, Verb};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, panic_message};
 
 /// How many verbs share a commit at most.
 const GROUP: usize = 64;
@@ -202,7 +202,10 @@ impl Task {
         for job in group {
             match job.extent() {
                 Extent::OneStatement => {
-                    let ran = AssertUnwindSafe(job.run(connection)).catch_unwind().await.map_err(GroupFailed::panicked)?;
+                    let ran = AssertUnwindSafe(job.run(connection))
+                        .catch_unwind()
+                        .await
+                        .map_err(|panic| GroupFailed::Panicked(panic_message(&*panic).to_owned()))?;
                     if ran == Ran::InTrouble {
                         return Err(GroupFailed::InTrouble);
                     }
@@ -251,18 +254,6 @@ enum GroupFailed {
     InTrouble,
     #[error("a write panicked: {0}")]
     Panicked(String),
-}
-
-impl GroupFailed {
-    #[expect(clippy::needless_pass_by_value, reason = "`map_err` gives it away")]
-    fn panicked(payload: Box<dyn Any + Send>) -> Self {
-        let message = payload
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| payload.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "without a message".to_owned());
-        Self::Panicked(message)
-    }
 }
 
 #[cfg(test)]

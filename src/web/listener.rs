@@ -12,6 +12,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
+use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
 use super::caller::Peer;
@@ -38,7 +39,10 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, limits: &Limits
                 Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {}))
             }
         });
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        // A peer that does not read its answer must not hold its place.
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(limits.request_timeout));
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(Box::pin(stream)), service));
         tokio::spawn(async move {
             // Broken connections and broken HTTP are the other side's affair.
             if let Err(error) = connection.await {

@@ -1,6 +1,6 @@
 //! One log line, one id and one time limit for every request; a panic ends one request, not the server.
 
-use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -14,7 +14,11 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use super::caller::{Peer, RequestId};
-use crate::{error::Error, secret, server::Server};
+use crate::{
+    error::{Error, panic_message},
+    secret,
+    server::Server,
+};
 
 tokio::task_local! {
     static CURRENT: Uuid;
@@ -59,12 +63,7 @@ pub(crate) async fn around(State((server, envelope)): State<(Server, Envelope)>,
 async fn answered(answer: impl Future<Output = Response>, limit: Duration, envelope: Envelope) -> Response {
     match tokio::time::timeout(limit, AssertUnwindSafe(answer).catch_unwind()).await {
         Ok(Ok(response)) => response,
-        Ok(Err(panic)) => envelope(Error::internal(format!("a handler panicked: {}", message(&*panic)))),
+        Ok(Err(panic)) => envelope(Error::internal(format!("a handler panicked: {}", panic_message(&*panic)))),
         Err(_) => envelope(Error::unavailable("the request took too long")),
     }
-}
-
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".to_owned())
 }

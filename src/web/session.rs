@@ -18,11 +18,7 @@ use tower_sessions::{
 };
 use uuid::Uuid;
 
-use super::{
-    caller::Caller,
-    json_error::JsonError,
-    request_log::{self, Envelope},
-};
+use super::{caller::Caller, json_error::JsonError, request_log::Envelope};
 use crate::{
     audit::{Actor, AuditEvent, AuditName},
     clock::Timestamp,
@@ -31,6 +27,7 @@ use crate::{
     secret::{self, SecretHash},
     server::Server,
     store::{
+        Swapped,
         browser_sessions::{BeginSession, BrowserSession, EndSession, TouchSession},
         people::Person,
     },
@@ -41,19 +38,12 @@ const ENTRY: &str = "session";
 /// How often at most the store is told that a session is in use.
 const TOUCH_EVERY: std::time::Duration = std::time::Duration::from_mins(5);
 
-/// What a record holds: read from the store, or about to be written to it.
+/// What a record holds.
 #[derive(Serialize, Deserialize)]
-enum Entry {
-    Stored(BrowserSession),
-    Beginning { session: BrowserSession, replaces: Option<Uuid>, client_id: Option<ClientId> },
-}
-
-impl Entry {
-    fn into_session(self) -> BrowserSession {
-        match self {
-            Self::Stored(session) | Self::Beginning { session, .. } => session,
-        }
-    }
+struct Entry {
+    session: BrowserSession,
+    /// Under which the row was just written; only on the way from a sign-in to the cookie.
+    begun_as: Option<String>,
 }
 
 /// The layer for routes that people visit.
@@ -112,21 +102,21 @@ impl FromRequestParts<Server> for Browser {
             return Err(envelope(Error::internal("a page's route has no session layer")));
         };
         let entry = cookie.get::<Entry>(ENTRY).await;
-        let session = entry.map_err(|_| envelope(Error::unavailable("the session cannot be read")))?.map(Entry::into_session);
+        let session = entry.map_err(|_| envelope(Error::unavailable("the session cannot be read")))?.map(|entry| entry.session);
         if let Some(session) = &session {
-            touch(server, session).await;
+            touch(server, session);
         }
         Ok(Self { cookie, session })
     }
 }
 
-/// A session that idles ends sooner than one in use. That it is in use is noted late rather than often.
-async fn touch(server: &Server, session: &BrowserSession) {
+/// A session that idles ends sooner than one in use. That it is in use is noted late rather than often, and nobody waits for it.
+fn touch(server: &Server, session: &BrowserSession) {
     let now = server.clock().now();
     if now.since(session.last_seen_at) >= TOUCH_EVERY {
-        let expires_at = expires_at(server, session.created_at, now);
-        // The request does not fail for it: the next one notes it.
-        let _ = server.store().write(TouchSession { id: session.id, now, expires_at }).await;
+        let touch = TouchSession { id: session.id, now, expires_at: expires_at(server, session.created_at, now) };
+        let store = server.store().clone();
+        tokio::spawn(async move { store.write(touch).await });
     }
 }
 
@@ -136,7 +126,8 @@ fn expires_at(server: &Server, created_at: Timestamp, now: Timestamp) -> Timesta
 }
 
 impl Browser {
-    /// Signs a person in, under a new cookie. The last step that can fail: nothing of the old session is touched before.
+    /// Signs a person in, under a new cookie: the new row, the end of the one that it replaces, and the audit event, in one transaction.
+    /// Nobody, if the person was disabled or their password changed since it was checked.
     pub(crate) async fn sign_in(
         &mut self,
         server: &Server,
@@ -144,11 +135,11 @@ impl Browser {
         method: &str,
         caller: &Caller,
         client_id: Option<&ClientId>,
-    ) -> Result<BrowserSession> {
+    ) -> Result<Option<BrowserSession>> {
         let now = server.clock().now();
-        let before = self.session.take();
+        let before = self.session.as_ref();
         // The same person again goes on with the session, so that what hangs on it lives on.
-        let id = before.as_ref().filter(|before| before.person_id == person.id).map_or_else(|| secret::new_id(now), |before| before.id);
+        let id = before.filter(|before| before.person_id == person.id).map_or_else(|| secret::new_id(now), |before| before.id);
         let session = BrowserSession {
             id,
             person_id: person.id,
@@ -160,13 +151,26 @@ impl Browser {
             last_seen_at: now,
             expires_at: expires_at(server, now, now),
         };
-        let entry = Entry::Beginning { session: session.clone(), replaces: before.map(|before| before.id), client_id: client_id.cloned() };
-        let fault = |error| Error::Internal(anyhow::Error::new(error).context("the session could not be begun"));
+        let cookie_id = Id(i128::from_le_bytes(secret::random()));
+        let mut event = AuditEvent::new(now, AuditName::PersonSignedIn, Actor::Person(person.id), caller.origin)
+            .about(person.id)
+            .with("amr", session.amr.clone());
+        event.client_id = client_id.cloned();
+        let begin = BeginSession {
+            id_hash: hash(&cookie_id),
+            session: session.clone(),
+            replaces: before.map(|before| before.id),
+            tokens_not_before: person.tokens_not_before,
+            event,
+        };
+        if server.store().write(begin).await? == Swapped::Missed {
+            return Ok(None);
+        }
+        let fault = |error| Error::Internal(anyhow::Error::new(error).context("the cookie of a session could not be made"));
         self.cookie.cycle_id().await.map_err(fault)?;
-        self.cookie.insert(ENTRY, entry).await.map_err(fault)?;
-        self.cookie.save().await.map_err(|_| Error::unavailable("the session could not be stored"))?;
-        self.session = Some(session.clone());
-        Ok(session)
+        self.cookie.insert(ENTRY, Entry { session: session.clone(), begun_as: Some(cookie_id.to_string()) }).await.map_err(fault)?;
+        self.cookie.save().await.map_err(fault)?;
+        Ok(Some(self.session.insert(session).clone()))
     }
 
     /// Signs the person out of this browser, and ends what ends with the session.
@@ -198,30 +202,22 @@ fn hash(id: &Id) -> SecretHash {
     SecretHash::of(&id.to_string())
 }
 
+/// The layer only learns that there was an error: what it was is logged here.
 fn backend(error: &Error) -> session_store::Error {
+    if let Error::Internal(fault) = error {
+        tracing::error!(fault = format!("{fault:#}"), "a session could not be read");
+    }
     session_store::Error::Backend(error.to_string())
 }
 
 #[async_trait]
 impl SessionStore for Sessions {
-    /// A sign-in: the new row, the end of the one that it replaces, and the audit event, in one transaction.
+    /// The row is there already: the cookie gets the id under which [`Browser::sign_in`] wrote it.
     async fn create(&self, record: &mut Record) -> session_store::Result<()> {
-        let entry = record.data.get(ENTRY).cloned().and_then(|value| serde_json::from_value(value).ok());
-        let Some(Entry::Beginning { session, replaces, client_id }) = entry else {
-            return Err(session_store::Error::Encode("only a sign-in begins a session".to_owned()));
-        };
-        let person_id = session.person_id;
-        let address = session.address.as_deref().and_then(|address| address.parse().ok());
-        let origin = crate::audit::Origin { address, request_id: request_log::current_id() };
-        let mut event = AuditEvent::new(session.auth_time, AuditName::PersonSignedIn, Actor::Person(person_id), origin)
-            .about(person_id)
-            .with("amr", session.amr.clone());
-        event.client_id = client_id;
-        let begin = BeginSession { id_hash: hash(&record.id), session, replaces, event };
-        self.0.store().write(begin).await.map_err(|error| {
-            tracing::warn!(error = %error, "a session could not be begun");
-            backend(&error)
-        })
+        let entry: Option<Entry> = record.data.get(ENTRY).cloned().and_then(|value| serde_json::from_value(value).ok());
+        let id = entry.and_then(|entry| entry.begun_as).and_then(|id| id.parse().ok());
+        record.id = id.ok_or_else(|| session_store::Error::Encode("only a sign-in begins a session".to_owned()))?;
+        Ok(())
     }
 
     /// Nothing changes in a session but at sign-in; so an ended one is never brought back.
@@ -233,7 +229,8 @@ impl SessionStore for Sessions {
         let found = self.0.store().browser_session(&hash(id), self.0.clock().now()).await.map_err(|error| backend(&error))?;
         let Some(session) = found else { return Ok(None) };
         let expiry_date = session.expires_at.to_date_time();
-        let entry = serde_json::to_value(Entry::Stored(session)).map_err(|error| session_store::Error::Encode(error.to_string()))?;
+        let entry =
+            serde_json::to_value(Entry { session, begun_as: None }).map_err(|error| session_store::Error::Encode(error.to_string()))?;
         Ok(Some(Record { id: *id, data: [(ENTRY.to_owned(), entry)].into(), expiry_date }))
     }
 

@@ -14,7 +14,10 @@ use crate::{
     },
     secret::{self, Secret},
     server::Server,
-    store::clients::{DeleteClient, InsertClient, RotateClientSecret, Saved, SetClientDisabled, UpdateClient},
+    store::{
+        Saved,
+        clients::{DeleteClient, InsertClient, RotateClientSecret, SetClientDisabled, UpdateClient},
+    },
 };
 
 #[derive(Subcommand)]
