@@ -176,6 +176,23 @@ on_every_backend! {
         }
     }
 
+    /// OAuth 2.1 §7.11: a form of ours is posted from a page of ours.
+    async fn no_other_site_posts_our_forms(server) {
+        let app = server.client("app").await;
+        let mut browser = server.browser();
+        browser.authorize(&app, &[]).await;
+        let request = browser.page().field("request");
+        let person = browser.sign_in_as_someone().await;
+        for path in ["/login", "/consent", "/account/sign-out", "/account/sessions/end", "/account/apps/end"] {
+            let form = [("request", request.as_str()), ("email", &person.email), ("password", browser::PASSWORD), ("client_id", "app")];
+            let mut post = form_request(path, &form);
+            post.headers_mut().insert("sec-fetch-site", "cross-site".parse().unwrap());
+            browser.fetch(post).await.assert_page_error(403);
+        }
+        assert_eq!(server.audited("person.signed_in").await, 1);
+        browser.go("/account").await.assert_status(200);
+    }
+
     /// Nothing is remembered of people who only look: neither a cookie nor a row.
     async fn before_sign_in_nothing_is_kept(server) {
         let app = server.client("app").await;
