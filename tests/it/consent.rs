@@ -5,25 +5,6 @@ use crate::{
     on_every_backend,
 };
 
-/// Refused forms leave nothing behind.
-async fn assert_nothing_happened(server: &TestServer) {
-    for table in ["authorization_codes", "consents"] {
-        assert_eq!(server.database.count(table).await, 0, "{table}");
-    }
-    assert_eq!(server.audited("consent.given").await, 0);
-}
-
-/// What Allow sends.
-fn form(browser: &Browser<'_>) -> [(&'static str, String); 3] {
-    let page = browser.page();
-    [("request", page.field("request")), ("bound", page.field("bound")), ("decision", "allow".to_owned())]
-}
-
-/// As a slice of pairs.
-fn pairs<'a>(form: &'a [(&'static str, String); 3]) -> [(&'a str, &'a str); 3] {
-    form.each_ref().map(|(name, value)| (*name, value.as_str()))
-}
-
 on_every_backend! {
     /// OpenID Core §3.1.2.4: a person is asked once for the same, and it is remembered for everything that they do later.
     async fn a_person_is_asked_once(server) {
@@ -342,4 +323,23 @@ on_every_backend! {
         assert!(browser.is_asked_for_consent());
         browser.allow().await.code();
     }
+}
+
+/// Refused forms leave nothing behind.
+async fn assert_nothing_happened(server: &TestServer) {
+    for table in ["authorization_codes", "consents"] {
+        assert_eq!(server.database.count(table).await, 0, "{table}");
+    }
+    assert_eq!(server.audited("consent.given").await, 0);
+}
+
+/// What Allow sends.
+fn form(browser: &Browser<'_>) -> [(&'static str, String); 3] {
+    let page = browser.page();
+    [("request", page.field("request")), ("bound", page.field("bound")), ("decision", "allow".to_owned())]
+}
+
+/// As a slice of pairs.
+fn pairs<'a>(form: &'a [(&'static str, String); 3]) -> [(&'a str, &'a str); 3] {
+    form.each_ref().map(|(name, value)| (*name, value.as_str()))
 }

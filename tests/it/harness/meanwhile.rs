@@ -56,7 +56,7 @@ impl Person {
 
 impl Browser<'_> {
     /// The same browser, with what it shows, talking to another node from now on.
-    pub fn moved_to<'b>(self, server: &'b TestServer) -> Browser<'b> {
+    pub fn moved_to(self, server: &TestServer) -> Browser<'_> {
         Browser { server, cookies: self.cookies, shown: self.shown }
     }
 
