@@ -48,8 +48,7 @@ fn for_programs(server: &Server) -> Router<Server> {
 /// Answers with pages and redirects; the browser's session is at hand.
 fn for_people(server: &Server) -> Router<Server> {
     let envelope: request_log::Envelope = PageError::envelope;
-    Router::new()
-        .route(paths::AUTHORIZE, get(authorize::get).head(authorize::head))
+    let with_forms = Router::new()
         .route("/", get(async || headers::see_other("/account").map_err(PageError::from)))
         .route("/login", get(login::get).head(authorize::head).post(login::post))
         .route("/consent", get(consent::get).head(authorize::head).post(consent::post))
@@ -58,10 +57,14 @@ fn for_people(server: &Server) -> Router<Server> {
         .route("/account/sessions/end", post(account::end_session))
         .route("/account/apps/end", post(account::end_app))
         .route("/signed-out", get(signed_out::get))
+        .layer(from_fn_with_state(server.clone(), pages::refuse_cross_site));
+    Router::new()
+        // Always asked for by other sites: what it takes is not decided by where a request comes from.
+        .route(paths::AUTHORIZE, get(authorize::get).head(authorize::head))
+        .merge(with_forms)
         .method_not_allowed_fallback(async || PageError::method_not_allowed())
         .layer(session::layer(server))
         .layer(from_fn(session::secure_removal))
-        .layer(from_fn_with_state(server.clone(), pages::refuse_cross_site))
         .route(assets::ROUTE, get(assets::get))
         .fallback(async || -> Response { PageError::not_found().into_response() })
         .layer(from_fn_with_state((server.clone(), envelope), request_log::around))

@@ -4,5 +4,13 @@
 
 mod harness;
 
+mod consent;
+mod form_post_response_mode;
+mod oauth21_authorization_endpoint;
 mod oauth21_code_grant;
+mod oauth21_redirect_uris;
+mod oidc_core_prompt_and_max_age;
+mod rfc7636_pkce;
+mod rfc8707_resources;
+mod rfc9207_iss;
 mod texts;

@@ -4,6 +4,7 @@ pub mod answer;
 pub mod app;
 pub mod browser;
 pub mod database;
+pub mod meanwhile;
 pub mod process;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -19,7 +20,7 @@ use http::Request;
 use tower::ServiceExt;
 
 pub use answer::Answer;
-pub use app::App;
+pub use app::{App, Registration};
 pub use browser::Browser;
 pub use database::{Backend, Database};
 
