@@ -5,4 +5,5 @@
 mod harness;
 
 mod oauth21_code_grant;
+mod oauth21_refresh_races;
 mod texts;
