@@ -4,6 +4,19 @@
 
 mod harness;
 
+mod audit;
+mod cors;
+mod nodes;
+mod oauth21_client_authentication;
+mod oauth21_client_credentials;
 mod oauth21_code_grant;
+mod oauth21_refresh;
+mod oauth21_refresh_endings;
 mod oauth21_refresh_races;
+mod oauth21_token_endpoint;
+mod rfc7009_revocation;
+mod rfc7517_jwks;
+mod rfc7662_introspection;
+mod rfc8414_metadata;
+mod rfc9068_access_tokens;
 mod texts;
