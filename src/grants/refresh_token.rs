@@ -74,6 +74,7 @@ impl Attempt {
         if grant.standing != Standing::Stands || grant.expires_at <= now || has_idled {
             return Err(ended().into());
         }
+        // Less than, so that a window of zero is none, even to a loser whose clock is behind the winner's.
         let turn = turn(&grant, token, now.since(grant.last_used_at) < tokens.refresh_retry_window);
         // Reuse is told from a leaked token whatever else the request says.
         let (scope, resources) = match turn {

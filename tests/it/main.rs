@@ -4,13 +4,27 @@
 
 mod harness;
 
+mod audit;
 mod consent;
+mod cors;
 mod form_post_response_mode;
+mod nodes;
 mod oauth21_authorization_endpoint;
+mod oauth21_client_authentication;
+mod oauth21_client_credentials;
 mod oauth21_code_grant;
 mod oauth21_redirect_uris;
+mod oauth21_refresh;
+mod oauth21_refresh_endings;
+mod oauth21_refresh_races;
+mod oauth21_token_endpoint;
 mod oidc_core_prompt_and_max_age;
+mod rfc7009_revocation;
+mod rfc7517_jwks;
 mod rfc7636_pkce;
+mod rfc7662_introspection;
+mod rfc8414_metadata;
 mod rfc8707_resources;
+mod rfc9068_access_tokens;
 mod rfc9207_iss;
 mod texts;

@@ -5,6 +5,7 @@ pub mod app;
 pub mod browser;
 pub mod database;
 pub mod meanwhile;
+pub mod operator;
 pub mod process;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -23,6 +24,7 @@ pub use answer::Answer;
 pub use app::{App, Registration};
 pub use browser::Browser;
 pub use database::{Backend, Database};
+pub use operator::eventually;
 
 /// Where every test's server says it is. Nothing listens there.
 pub const ISSUER: &str = "https://auth.example.com";
@@ -93,6 +95,11 @@ impl TestServer {
     pub async fn another_node(&self) -> Self {
         let server = Server::start(config(&self.database, &[]), self.clock.clone()).await.unwrap();
         Self { router: routes::router(&server), clock: self.clock.clone(), database: self.database.clone(), server }
+    }
+
+    /// Closes the store of a node among several.
+    pub async fn close(self) {
+        self.server.close().await;
     }
 
     /// Closes the store and removes the database.
