@@ -4,5 +4,6 @@
 
 mod harness;
 
+mod architecture;
 mod oauth21_code_grant;
 mod texts;
