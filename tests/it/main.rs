@@ -5,5 +5,9 @@
 mod harness;
 
 mod architecture;
+mod browser_sessions;
+mod cross_site;
+mod error_pages;
 mod oauth21_code_grant;
+mod security_headers;
 mod texts;
