@@ -60,17 +60,17 @@ impl Verb for BeginSession {
     const EXTENT: Extent = Extent::Several;
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
-        const INSERT: &str = "INSERT INTO browser_sessions (id_hash, id, person_id, auth_time, amr, address, user_agent, created_at, \
-             last_seen_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+        // The same session under a new cookie; of several at once the last one stands.
+        const UPSERT: &str = "INSERT INTO browser_sessions (id_hash, id, person_id, auth_time, amr, address, user_agent, created_at, \
+             last_seen_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+             ON CONFLICT (id) DO UPDATE SET id_hash = excluded.id_hash, auth_time = excluded.auth_time, amr = excluded.amr, \
+             address = excluded.address, user_agent = excluded.user_agent, created_at = excluded.created_at, \
+             last_seen_at = excluded.last_seen_at, expires_at = excluded.expires_at";
         let session = &self.session;
-        if let Some(replaced) = self.replaces {
-            if replaced == session.id {
-                delete_session(conn, replaced).await?;
-            } else {
-                end_session(conn, replaced, self.event.at).await?;
-            }
+        if let Some(replaced) = self.replaces.filter(|replaced| *replaced != session.id) {
+            end_session(conn, replaced, self.event.at).await?;
         }
-        run!(conn, db => sqlx::query(INSERT)
+        run!(conn, db => sqlx::query(UPSERT)
             .bind(self.id_hash.as_bytes())
             .bind(session.id)
             .bind(session.person_id)
@@ -154,13 +154,8 @@ impl Verb for RevokeSessions {
 async fn end_session(conn: &mut Conn<'_>, id: Uuid, now: Timestamp) -> Result<()> {
     const DELETE_CODES: &str = "DELETE FROM authorization_codes WHERE session_id = $1";
     const REVOKE: &str = "UPDATE grants SET revoked_at = $2 WHERE session_id = $1 AND revoked_at IS NULL";
-    delete_session(conn, id).await?;
+    run!(conn, db => sqlx::query("DELETE FROM browser_sessions WHERE id = $1").bind(id).execute(db).await.map(drop)?);
     run!(conn, db => sqlx::query(DELETE_CODES).bind(id).execute(db).await.map(drop)?);
     run!(conn, db => sqlx::query(REVOKE).bind(id).bind(now).execute(db).await.map(drop)?);
-    Ok(())
-}
-
-async fn delete_session(conn: &mut Conn<'_>, id: Uuid) -> Result<()> {
-    run!(conn, db => sqlx::query("DELETE FROM browser_sessions WHERE id = $1").bind(id).execute(db).await.map(drop)?);
     Ok(())
 }

@@ -258,23 +258,24 @@ on_every_backend! {
         assert!(!server.is_active(&app, &tokens.access_token()).await, "it still hangs on the session");
     }
 
-    /// A double click: none of two re-authentications at once fails.
-    async fn the_sign_in_form_sent_twice_at_once_signs_in(server) {
+    /// A double click: none of several re-authentications at once fails, and the browser has a session that works.
+    async fn the_sign_in_form_sent_several_times_at_once_signs_in(server) {
         let mut browser = server.browser();
         let person = browser.sign_in_as_someone().await;
-        let statuses = join_all((0..4).map(|_| async {
-            let mut copy = browser.at(server);
-            let answer = post_sign_in(&mut copy, &person).await;
-            (answer.status.as_u16(), copy)
-        }))
-        .await;
-        let mut alive = 0;
-        for (status, mut copy) in statuses {
-            assert_eq!(status, 303);
-            alive += u32::from(is_signed_in(&mut copy).await);
+        for _ in 0..4 {
+            let mut copies: Vec<_> = (0..6).map(|_| browser.at(server)).collect();
+            let answers = join_all(copies.iter_mut().map(|copy| post_sign_in(copy, &person))).await;
+            for answer in answers {
+                answer.assert_status(303);
+            }
+            let mut alive = Vec::new();
+            for mut copy in copies {
+                if is_signed_in(&mut copy).await {
+                    alive.push(copy);
+                }
+            }
+            browser = alive.pop().expect("the last one stands");
         }
-        assert_eq!(alive, 1, "one session, one cookie");
-        assert_eq!(server.database.count("browser_sessions").await, 1);
     }
 
     /// Whatever a cookie says, it is a stranger's at worst.
