@@ -129,14 +129,14 @@ fn sources() -> Vec<Source> {
         test_modules.extend(out_of_line.captures_iter(&text).map(|found| folder.join(&found[1])));
     }
     let is_test = |path: &Path| test_modules.iter().any(|module| path.starts_with(module) || path == module.with_extension("rs"));
-    let sources: Vec<Source> = paths.into_iter().filter(|path| !is_test(path)).map(|path| Source::read(&src, path)).collect();
+    let sources: Vec<Source> = paths.iter().filter(|path| !is_test(path)).map(|path| Source::read(&src, path)).collect();
     assert!(sources.len() > 80, "only {} files", sources.len());
     sources
 }
 
 impl Source {
-    fn read(src: &Path, path: PathBuf) -> Self {
-        let text = fs::read_to_string(&path).unwrap();
+    fn read(src: &Path, path: &Path) -> Self {
+        let text = fs::read_to_string(path).unwrap();
         let path = path.strip_prefix(src).unwrap().to_owned();
         let module = path.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned();
         let is_folder = path.ends_with("mod.rs") || path.components().count() == 1;
