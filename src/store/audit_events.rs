@@ -3,7 +3,7 @@
 use sqlx::types::Json;
 
 use super::backend::{Conn, Extent, Verb, run};
-use crate::{audit::AuditEvent, error::Result};
+use crate::{audit::AuditEvent, error::Result, oauth::ClientId};
 
 /// Writes an event in the transaction of the verb that caused it.
 pub(super) async fn insert(conn: &mut Conn<'_>, event: &AuditEvent) -> Result<()> {
@@ -15,7 +15,7 @@ pub(super) async fn insert(conn: &mut Conn<'_>, event: &AuditEvent) -> Result<()
         .bind(event.name.as_str())
         .bind(event.actor.to_string())
         .bind(event.subject)
-        .bind(event.client_id.as_ref().map(super::super::oauth::client::ClientId::as_str))
+        .bind(event.client_id.as_ref().map(ClientId::as_str))
         .bind(event.grant_id)
         .bind(event.origin.address.map(|address| address.to_string()))
         .bind(event.origin.request_id)

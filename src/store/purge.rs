@@ -70,3 +70,73 @@ impl Verb for Purge {
         Ok(if deleted < BATCH.unsigned_abs() { Purged::All } else { Purged::OneBatch })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::try_join_all;
+
+    use super::*;
+    use crate::{
+        config::{Config, Sources},
+        secret,
+        store::{Migrations, Store, authorization_requests::InsertAuthorizationRequest},
+    };
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    async fn store(dir: &tempfile::TempDir) -> Store {
+        let settings = [
+            ("GRANTOR_DATABASE_URL", format!("sqlite:{}", dir.path().join("grantor.db").display())),
+            ("GRANTOR_DATA_DIR", dir.path().display().to_string()),
+        ];
+        let environment = settings.map(|(key, value)| (key.to_owned(), value)).into();
+        let config = Config::from_sources(Sources { environment, ..Sources::default() }).expect("a configuration");
+        Store::open(&config, Migrations::Apply).await.expect("a store")
+    }
+
+    /// Rows that expired so many seconds ago.
+    async fn insert(store: &Store, rows: usize, seconds: u64) {
+        let expires_at = NOW.before(Duration::from_secs(seconds));
+        let row = || store.write(InsertAuthorizationRequest { id: secret::random_id(), params: vec![], expires_at });
+        try_join_all((0..rows).map(|_| row())).await.expect("rows");
+    }
+
+    async fn rows(store: &Store) -> i64 {
+        use crate::store::backend::read;
+        let count = async || -> Result<i64> {
+            Ok(read!(store, db => sqlx::query_scalar("SELECT COUNT(*) FROM authorization_requests").fetch_one(db).await?))
+        };
+        count().await.expect("a number")
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_bounded_and_what_has_not_expired_stays() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = store(&dir).await;
+        insert(&store, 1_100, 1).await;
+        insert(&store, 3, 0).await;
+        let purge = || store.write(Purge { table: Expiring::AuthorizationRequests, expired_before: NOW });
+
+        assert_eq!(purge().await.expect("a batch"), Purged::OneBatch);
+        assert_eq!(rows(&store).await, 603);
+        assert_eq!(purge().await.expect("a batch"), Purged::OneBatch);
+        assert_eq!(purge().await.expect("a batch"), Purged::All);
+        assert_eq!(rows(&store).await, 3);
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn every_table_with_an_end_is_purged() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = store(&dir).await;
+        for &table in Expiring::ALL {
+            let told = store.write(Purge { table, expired_before: NOW }).await.expect("the statement runs");
+            assert_eq!(told, Purged::All);
+        }
+        store.close().await;
+        // A table that expires and is not in the list would grow for ever.
+        let sql = include_str!("../../migrations/sqlite/0001_core.sql");
+        let expiring = sql.split("CREATE TABLE ").filter(|table| table.contains("expires_at INTEGER NOT NULL")).count();
+        assert_eq!(expiring, Expiring::ALL.len());
+    }
+}

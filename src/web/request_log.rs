@@ -67,3 +67,80 @@ async fn answered(answer: impl Future<Output = Response>, limit: Duration, envel
         Err(_) => envelope(Error::unavailable("the request took too long")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, body::Body, middleware::from_fn_with_state, response::IntoResponse, routing::get};
+    use http::StatusCode;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::{clock::Clock, config::Config, pages::error::PageError, web::json_error::JsonError};
+
+    const AS_JSON: Envelope = |error| JsonError::from(error).into_response();
+
+    /// A server with little patience.
+    async fn server(dir: &tempfile::TempDir) -> Server {
+        let settings = [
+            ("GRANTOR_DATABASE_URL", format!("sqlite:{}", dir.path().join("grantor.db").display())),
+            ("GRANTOR_DATA_DIR", dir.path().display().to_string()),
+        ];
+        let environment = settings.map(|(key, value)| (key.to_owned(), value)).into();
+        let mut config = Config::from_sources(crate::config::Sources { environment, ..Default::default() }).expect("a configuration");
+        config.limits.request_timeout = Duration::from_millis(200);
+        Server::start(config, Clock::system()).await.expect("a server")
+    }
+
+    /// Handlers that panic, never end, and tell under which id they answer.
+    fn router(server: &Server, envelope: Envelope) -> Router {
+        Router::new()
+            .route("/panics", get(async || -> StatusCode { panic!("the secret of {}", "the handler") }))
+            .route("/hangs", get(async || std::future::pending::<StatusCode>().await))
+            .route("/tells", get(async || current_id().map(|id| id.to_string()).unwrap_or_default()))
+            .layer(from_fn_with_state((server.clone(), envelope), around))
+    }
+
+    async fn fetch(router: &Router, path: &str) -> (StatusCode, http::HeaderMap, String) {
+        let request = Request::get(path).body(Body::empty()).expect("a request");
+        let response = router.clone().oneshot(request).await.expect("an answer");
+        let (parts, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
+        (parts.status, parts.headers, String::from_utf8(body.into()).expect("a text"))
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_with_an_id_and_the_server_goes_on() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let server = server(&dir).await;
+        for envelope in [AS_JSON, PageError::envelope] {
+            let router = router(&server, envelope);
+            let (status, headers, body) = fetch(&router, "/panics").await;
+            assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+            assert!(!body.contains("secret"), "{body}");
+            let id = headers["x-request-id"].to_str().expect("an id");
+            if headers["content-type"] == "application/json" {
+                assert!(body.contains("\"server_error\""), "{body}");
+            } else {
+                assert!(body.contains(id), "{body}");
+            }
+
+            let (status, headers, body) = fetch(&router, "/tells").await;
+            assert_eq!(status, StatusCode::OK);
+            assert_eq!(headers["x-request-id"], body);
+        }
+        server.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_request_that_takes_too_long_is_a_503_to_be_tried_again() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let server = server(&dir).await;
+        for envelope in [AS_JSON, PageError::envelope] {
+            let (status, headers, _) = fetch(&router(&server, envelope), "/hangs").await;
+            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(headers["retry-after"], "1");
+            assert!(headers.contains_key("x-request-id"));
+        }
+        server.close().await;
+    }
+}

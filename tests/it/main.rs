@@ -4,9 +4,13 @@
 
 mod harness;
 
+mod architecture;
 mod audit;
+mod browser_sessions;
 mod consent;
 mod cors;
+mod cross_site;
+mod error_pages;
 mod form_post_response_mode;
 mod nodes;
 mod oauth21_authorization_endpoint;
@@ -19,6 +23,9 @@ mod oauth21_refresh_endings;
 mod oauth21_refresh_races;
 mod oauth21_token_endpoint;
 mod oidc_core_prompt_and_max_age;
+mod pages_account;
+mod pages_consent;
+mod pages_login;
 mod rfc7009_revocation;
 mod rfc7517_jwks;
 mod rfc7636_pkce;
@@ -27,4 +34,6 @@ mod rfc8414_metadata;
 mod rfc8707_resources;
 mod rfc9068_access_tokens;
 mod rfc9207_iss;
+mod security_headers;
+mod store;
 mod texts;

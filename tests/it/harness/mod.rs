@@ -145,7 +145,10 @@ impl TestServer {
 }
 
 /// The configuration of a test, from nothing but what is given: cheap hashes, a fixed master key.
+/// The setting `grantor.toml` is the text of that file.
 pub fn config(database: &Database, settings: &[(&str, &str)]) -> Config {
+    let (file, settings): (Vec<_>, Vec<_>) = settings.iter().partition(|(name, _)| *name == "grantor.toml");
+    let file = file.first().map(|(name, text)| (name.into(), (*text).to_owned()));
     let mut environment: BTreeMap<String, String> = [
         ("GRANTOR_ISSUER", ISSUER),
         ("GRANTOR_LISTEN", "127.0.0.1:8080"),
@@ -154,11 +157,12 @@ pub fn config(database: &Database, settings: &[(&str, &str)]) -> Config {
         ("GRANTOR_MASTER_KEY", database::MASTER_KEY),
     ]
     .into_iter()
-    .chain(settings.iter().copied())
+    .chain(settings)
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
     .collect();
     environment.entry("GRANTOR_DATABASE__MAX_CONNECTIONS".to_owned()).or_insert_with(|| "8".to_owned());
-    let mut config = Config::from_sources(Sources { environment, ..Sources::default() }).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let mut config =
+        Config::from_sources(Sources { environment, file, ..Sources::default() }).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     // Too weak for the configuration to accept; hashing is not what these tests are about.
     config.passwords.argon2_memory_kib = 8;
     config.passwords.argon2_iterations = 1;
