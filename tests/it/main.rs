@@ -4,8 +4,12 @@
 
 mod harness;
 
+mod cli;
+mod cli_beside_a_server;
 mod consent;
+mod demo;
 mod form_post_response_mode;
+mod logs;
 mod oauth21_authorization_endpoint;
 mod oauth21_code_grant;
 mod oauth21_redirect_uris;

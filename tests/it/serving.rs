@@ -37,7 +37,10 @@ on_databases! { [Sqlite, Postgres]
         server.signal("TERM");
         wait_until(SOON, "it accepts no more connections", || TcpStream::connect(("127.0.0.1", server.port)).is_err());
         assert!(server.child.try_wait().unwrap().is_none(), "it waits for the request");
-        busy.send(&body[10..]);
+        for byte in body[10..].chars() {
+            busy.send(&byte.to_string());
+            assert!(!busy.is_closed_after(Duration::from_millis(5)));
+        }
         let answer = busy.read_to_end();
         assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
         assert_eq!(body_of(&answer)["error"], "invalid_client");

@@ -1,11 +1,8 @@
 //! Two processes with one issuer on one Postgres: neither keeps what the other needs.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::{Duration, Instant},
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::JwkSet};
@@ -14,14 +11,11 @@ use serde_json::Value;
 use crate::{
     harness::{
         Database,
-        over_http::{RemoteApp, RemoteBrowser, create_person, get, until},
+        over_http::{RemoteApp, RemoteBrowser, create_person, get, until, within_a_second},
         process::{PATIENCE, Process, free_port, run_json},
     },
     on_databases,
 };
-
-/// What the command line changed is in effect at every node after this.
-const EFFECT: Duration = Duration::from_secs(1);
 
 struct Nodes([Process; 2]);
 
@@ -97,13 +91,10 @@ on_databases! { [Postgres]
                 let (mut turn, mut lost, mut refreshes_after) = (0, 0, 0);
                 while refreshes_after < AFTER {
                     turn += 1;
-                    // At the other node, or where the next turn would be if this one is gone.
-                    let answer = match app.try_refresh(&bases[turn % 2], &token).await {
-                        Ok(answer) => answer,
-                        Err(_) => {
-                            lost += 1;
-                            continue;
-                        }
+                    // Each turn at the other node; without an answer the same token again.
+                    let Ok(answer) = app.try_refresh(&bases[turn % 2], &token).await else {
+                        lost += 1;
+                        continue;
                     };
                     token = answer.refresh_token();
                     acknowledged.fetch_add(1, Ordering::Relaxed);
@@ -133,14 +124,12 @@ on_databases! { [Postgres]
         let old_kid = verified_kid(&old, &before).unwrap();
 
         run_json(database, &["keys", "rotate", "--now", "--json"]);
-        let rotated = Instant::now();
         let keys = run_json(database, &["keys", "list", "--json"]);
         for base in nodes.bases() {
-            until("the old keys are withdrawn", async || jwks(&base).await != before).await;
+            within_a_second("the old keys are withdrawn", async || jwks(&base).await != before).await;
             let now = jwks(&base).await;
             assert_eq!(verified_kid(&old, &now), None);
             let token = app.client_credentials(&base).await.access_token();
-            assert!(rotated.elapsed() < EFFECT, "{:?}", rotated.elapsed());
             let kid = verified_kid(&token, &now).unwrap();
             assert_ne!(kid, old_kid);
             assert!(keys.as_array().unwrap().iter().any(|key| key["kid"] == kid && key["state"] == "active"), "{keys}");
@@ -157,10 +146,8 @@ on_databases! { [Postgres]
             app.client_credentials(&base).await.assert_status(200);
         }
         run_json(database, &["client", "disable", "app", "--json"]);
-        let disabled = Instant::now();
         for base in nodes.bases() {
-            until("the client is refused", async || app.client_credentials(&base).await.status == 401).await;
-            assert!(disabled.elapsed() < EFFECT, "{:?}", disabled.elapsed());
+            within_a_second("the client is refused", async || app.client_credentials(&base).await.status == 401).await;
             app.client_credentials(&base).await.assert_error(401, "invalid_client");
         }
     }

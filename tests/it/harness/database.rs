@@ -36,7 +36,9 @@ struct Templates {
 }
 
 impl Templates {
-    const EMPTY: Self = Self { sqlite: OnceCell::const_new(), postgres: OnceCell::const_new() };
+    const fn none_yet() -> Self {
+        Self { sqlite: OnceCell::const_new(), postgres: OnceCell::const_new() }
+    }
 
     async fn copy(&self, backend: Backend, clock: Clock) -> Database {
         match backend {
@@ -54,8 +56,8 @@ impl Templates {
     }
 }
 
-static OF_THE_START: Templates = Templates::EMPTY;
-static OF_TODAY: Templates = Templates::EMPTY;
+static OF_THE_START: Templates = Templates::none_yet();
+static OF_TODAY: Templates = Templates::none_yet();
 
 impl Database {
     /// A fresh copy of the migrated template, for a server whose clock begins at [`START`].

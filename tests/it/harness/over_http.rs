@@ -1,6 +1,9 @@
 //! People and clients of a running server: what [`super::Browser`] and [`super::App`] do in process, over its port.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use http::{Method, Request};
 use serde_json::Value;
@@ -33,14 +36,27 @@ pub async fn get(url: &str) -> Answer {
     send(&http_client(), Request::get(url).body(Vec::new()).unwrap()).await.unwrap()
 }
 
-/// Until `condition` holds; tells how long that took.
-pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) -> std::time::Duration {
+/// Until `condition` holds.
+pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let begin = Instant::now();
     while !condition().await {
         assert!(begin.elapsed() < PATIENCE, "it did not happen: {what}");
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    begin.elapsed()
+}
+
+/// Until `condition` holds, which it must for whoever asks a second from now or later: so soon does every running
+/// server see what a command did.
+pub async fn within_a_second(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let since = Instant::now();
+    loop {
+        let asked_after = since.elapsed();
+        if condition().await {
+            return;
+        }
+        assert!(asked_after < Duration::from_secs(1), "not so after {asked_after:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 /// A client that `grantor client create` registered.

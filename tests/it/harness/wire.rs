@@ -62,7 +62,7 @@ impl Wire {
     /// Whether the server closed the connection, after waiting a moment for something to happen.
     pub fn is_closed_after(&mut self, moment: Duration) -> bool {
         self.0.set_read_timeout(Some(moment)).unwrap();
-        let read = self.0.read(&mut [0]);
+        let read = self.0.peek(&mut [0]);
         self.0.set_read_timeout(Some(PATIENCE)).unwrap();
         match read {
             Ok(count) => count == 0,
