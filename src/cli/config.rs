@@ -5,6 +5,10 @@ use clap::Subcommand;
 use super::{ConfigArgs, Failure};
 
 #[derive(Subcommand)]
+#[command(after_help = "\
+Examples:
+  grantor config check --config /etc/grantor.toml
+  grantor config show")]
 pub(super) enum Command {
     /// Report every mistake in the configuration; exit code 2 if there is one
     Check(ConfigArgs),

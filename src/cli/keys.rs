@@ -14,6 +14,10 @@ use crate::{
 };
 
 #[derive(Subcommand)]
+#[command(after_help = "\
+Examples:
+  grantor keys list
+  grantor keys rotate")]
 pub(super) enum Command {
     /// List the signing keys and their times
     List(List),

@@ -24,6 +24,12 @@ use crate::{
 };
 
 #[derive(Subcommand)]
+#[command(after_help = "\
+Examples:
+  grantor user list
+  grantor user disable alice@example.com
+  grantor user set-password alice@example.com
+  grantor user revoke-sessions 0b9c6e4e-3d0c-4c0e-9a55-3b8a3f1c7a10")]
 pub(super) enum Command {
     /// Add a person
     Create(Create),

@@ -87,12 +87,13 @@ impl Backend {
         }
     }
 
-    /// Waits until the readers are done; on `SQLite` the writer drains last.
+    /// Waits until the readers are done; on `SQLite` the writer drains last. The last connection that closes empties the
+    /// write-ahead log into the database, which one that may only read cannot.
     pub(super) async fn close(&self) {
         match self {
             Self::Sqlite { readers, writer } => {
-                writer.close().await;
                 readers.close().await;
+                writer.close().await;
             }
             Self::Postgres(pool) => pool.close().await,
         }

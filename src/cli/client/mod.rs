@@ -21,6 +21,12 @@ use crate::{
 };
 
 #[derive(Subcommand)]
+#[command(after_help = "\
+Examples:
+  grantor client list
+  grantor client show shop --json
+  grantor client rotate-secret shop
+  grantor client disable shop")]
 pub(super) enum Command {
     /// Register a client
     Create(Create),

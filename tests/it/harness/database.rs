@@ -29,24 +29,45 @@ pub struct Database {
     _dir: Arc<TempDir>,
 }
 
-static SQLITE_TEMPLATE: OnceCell<Database> = OnceCell::const_new();
-static POSTGRES_TEMPLATE: OnceCell<Database> = OnceCell::const_new();
+/// Migrated databases whose keys are of one time.
+struct Templates {
+    sqlite: OnceCell<Database>,
+    postgres: OnceCell<Database>,
+}
 
-impl Database {
-    /// A fresh copy of the migrated template.
-    pub async fn copy(backend: Backend) -> Self {
+impl Templates {
+    const fn none_yet() -> Self {
+        Self { sqlite: OnceCell::const_new(), postgres: OnceCell::const_new() }
+    }
+
+    async fn copy(&self, backend: Backend, clock: Clock) -> Database {
         match backend {
             Backend::Sqlite => {
-                let template = SQLITE_TEMPLATE.get_or_init(|| template(Backend::Sqlite)).await;
-                let copy = Self::empty(backend).await;
+                let template = self.sqlite.get_or_init(|| template(Backend::Sqlite, clock)).await;
+                let copy = Database::empty(backend).await;
                 std::fs::copy(template.dir.join("grantor.db"), copy.dir.join("grantor.db")).unwrap();
                 copy
             }
             Backend::Postgres => {
-                let template = POSTGRES_TEMPLATE.get_or_init(|| template(Backend::Postgres)).await;
-                Self::create(backend, Some(&template.name)).await
+                let template = self.postgres.get_or_init(|| template(Backend::Postgres, clock)).await;
+                Database::create(backend, Some(&template.name)).await
             }
         }
+    }
+}
+
+static OF_THE_START: Templates = Templates::none_yet();
+static OF_TODAY: Templates = Templates::none_yet();
+
+impl Database {
+    /// A fresh copy of the migrated template, for a server whose clock begins at [`START`].
+    pub async fn copy(backend: Backend) -> Self {
+        OF_THE_START.copy(backend, Clock::moved_from(START)).await
+    }
+
+    /// The same for a process, which lives in real time.
+    pub async fn copy_of_today(backend: Backend) -> Self {
+        OF_TODAY.copy(backend, Clock::system()).await
     }
 
     /// A database without a table.
@@ -121,9 +142,9 @@ impl Database {
     }
 }
 
-async fn template(backend: Backend) -> Database {
+async fn template(backend: Backend, clock: Clock) -> Database {
     let database = Database::empty(backend).await;
-    let server = Server::start(config(&database, &[]), Clock::moved_from(START)).await.unwrap();
+    let server = Server::start(config(&database, &[]), clock).await.unwrap();
     server.close().await;
     database
 }

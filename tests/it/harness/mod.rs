@@ -6,7 +6,9 @@ pub mod browser;
 pub mod database;
 pub mod meanwhile;
 pub mod operator;
+pub mod over_http;
 pub mod process;
+pub mod wire;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -71,6 +73,47 @@ macro_rules! on_every_backend {
                 }
             }
         )*
+    };
+}
+
+/// A test with the real binary, on fresh databases of the kinds that are named first:
+///
+/// ```ignore
+/// on_databases! { [Sqlite, Postgres]
+///     /// What it proves.
+///     async fn a_sentence(database) { ... }
+/// }
+/// ```
+#[macro_export]
+macro_rules! on_databases {
+    ($backends:tt $($(#[$meta:meta])* async fn $name:ident($database:ident) $body:block)*) => {
+        $(
+            $(#[$meta])*
+            mod $name {
+                #[allow(unused_imports, reason = "not every test needs what its module imports")]
+                use super::*;
+
+                async fn test($database: &$crate::harness::Database) $body
+
+                $crate::on_databases! { @each $backends }
+            }
+        )*
+    };
+    (@each [$($backend:ident),*]) => { $($crate::on_databases! { @ $backend })* };
+    (@ Sqlite) => {
+        #[tokio::test]
+        async fn sqlite() {
+            let database = $crate::harness::Database::copy_of_today($crate::harness::Backend::Sqlite).await;
+            test(&database).await;
+        }
+    };
+    (@ Postgres) => {
+        #[tokio::test]
+        async fn postgres() {
+            let database = $crate::harness::Database::copy_of_today($crate::harness::Backend::Postgres).await;
+            test(&database).await;
+            database.remove().await;
+        }
     };
 }
 
