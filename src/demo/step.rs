@@ -117,6 +117,7 @@ impl Outcome {
 impl Failure {
     pub fn title(&self) -> Cow<'static, str> {
         match self {
+            Self::Refused { error, .. } if error == "access_denied" => t!("demo.failure.denied"),
             Self::Refused { .. } => t!("demo.failure.refused"),
             Self::Unreachable => t!("demo.failure.unreachable"),
             Self::Unexpected => t!("demo.failure.unexpected"),

@@ -1,32 +1,60 @@
-// npm run screenshots -- OUTDIR: every page, in light and in dark, wide and narrow, as PNG files.
+// npm run screenshots -- OUTDIR [PAGE...]: every page and every step of the demo, light and dark, wide and narrow, as PNG files.
 
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { Demo } from "./harness/demo.mjs";
 import { PAGES } from "./harness/pages.mjs";
-import { World } from "./harness/world.mjs";
+import { TOUR } from "./harness/tour.mjs";
+import { World, openPage } from "./harness/world.mjs";
 
-const [outDir] = process.argv.slice(2);
+const [outDir, ...wanted] = process.argv.slice(2);
 if (!outDir) {
-  console.error("usage: npm run screenshots -- OUTDIR");
+  console.error("usage: npm run screenshots -- OUTDIR [PAGE...]");
   process.exit(2);
 }
 await mkdir(outDir, { recursive: true });
 
+const isWanted = (name) => wanted.length === 0 || wanted.includes(name);
+
+async function shoot(name, page) {
+  for (const colorScheme of ["light", "dark"]) {
+    for (const width of [1280, 320]) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 800 });
+      const path = join(outDir, `${name}-${colorScheme}-${width}.png`);
+      await page.screenshot({ path, fullPage: true });
+      console.log(path);
+    }
+  }
+}
+
 const world = await World.start("SQLite");
 try {
   for (const [name, arrive] of Object.entries(PAGES)) {
-    const { page, close } = await world.open();
-    await arrive({ world, page });
-    for (const colorScheme of ["light", "dark"]) {
-      for (const width of [1280, 320]) {
-        await page.emulateMedia({ colorScheme });
-        await page.setViewportSize({ width, height: 800 });
-        const path = join(outDir, `${name}-${colorScheme}-${width}.png`);
-        await page.screenshot({ path, fullPage: true });
-        console.log(path);
+    if (!isWanted(name)) continue;
+    const opened = [];
+    const open = async (options) => {
+      opened.push(await world.open(options));
+      return opened.at(-1).page;
+    };
+    const page = await open();
+    await arrive({ world, page, open });
+    await shoot(name, page);
+    for (const one of opened) await one.close();
+  }
+
+  if (Object.keys(TOUR).some((name) => isWanted(`demo-${name}`))) {
+    const demo = await Demo.start();
+    try {
+      const { page, close } = await openPage(world.browser, demo.origins);
+      for (const [name, step] of Object.entries(TOUR)) {
+        await step({ demo, page });
+        if (isWanted(`demo-${name}`)) await shoot(`demo-${name}`, page);
       }
+      await close();
+    } finally {
+      await demo.stop();
     }
-    await close();
   }
 } finally {
   await world.stop();

@@ -15,9 +15,14 @@ export class App {
     app.#server.listen(0, "127.0.0.1");
     await once(app.#server, "listening");
     app.origin = `http://127.0.0.1:${app.#server.address().port}`;
-    app.redirectUri = `${app.origin}/callback`;
-    app.#client = await grantor.command(["client", "create", "--name", name, kind, "--redirect-uri", app.redirectUri]);
-    app.#metadata = await (await fetch(`${grantor.issuer}/.well-known/oauth-authorization-server`)).json();
+    await app.#register(kind, `${app.origin}/callback`);
+    return app;
+  }
+
+  // An app of which only the registration exists.
+  static async registerElsewhere(grantor, name, redirectUri, scopes) {
+    const app = new App(grantor, name);
+    await app.#register("--confidential", redirectUri, ...scopes.flatMap((scope) => ["--scope", scope]));
     return app;
   }
 
@@ -75,6 +80,21 @@ export class App {
     this.#server.close();
     this.#server.closeAllConnections();
     await once(this.#server, "close");
+  }
+
+  async #register(kind, redirectUri, ...settings) {
+    this.redirectUri = redirectUri;
+    this.#client = await this.grantor.command([
+      "client",
+      "create",
+      "--name",
+      this.name,
+      kind,
+      "--redirect-uri",
+      redirectUri,
+      ...settings,
+    ]);
+    this.#metadata = await (await fetch(`${this.grantor.issuer}/.well-known/oauth-authorization-server`)).json();
   }
 
   async #token(params) {

@@ -17,11 +17,11 @@ const STOPPED_WITHIN_MS = 15_000;
 const LOG_LINES_SHOWN = 40;
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
-const binary = join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "debug", "grantor");
+export const binary = join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "debug", "grantor");
 
 export class Grantor {
   static async start(database) {
-    if (!existsSync(binary)) throw new Error(`${binary} is missing: run \`cargo build\``);
+    assertBuilt();
     const dir = await mkdtemp(join(tmpdir(), "grantor-browser-"));
     const db = await freshDatabase(database, dir);
     const port = await freePort();
@@ -52,6 +52,8 @@ export class Grantor {
       GRANTOR_DATABASE_URL: database.url,
       GRANTOR_DATA_DIR: dir,
       GRANTOR_MASTER_KEY: randomBytes(32).toString("base64"),
+      // So short that a test can fill it.
+      GRANTOR_PASSWORDS__HASHING_QUEUE: "1",
     };
     const log = openSync(this.#logFile, "a");
     this.#process = this.#spawn(["serve"], ["ignore", log, log]);
@@ -80,13 +82,7 @@ export class Grantor {
 
   // SIGTERM must end the server with exit code 0, whatever the tests did to it.
   async stop() {
-    this.#process.kill("SIGTERM");
-    const deadline = sleep(STOPPED_WITHIN_MS, ["no exit"], { ref: false });
-    const [code] = await Promise.race([this.#exited, deadline]);
-    if (code !== 0) {
-      this.#process.kill("SIGKILL");
-      await this.#exited;
-    }
+    const code = await terminate(this.#process, this.#exited);
     const log = this.log();
     await this.#database.drop();
     await rm(this.#dir, { recursive: true });
@@ -113,11 +109,27 @@ export class Grantor {
   }
 }
 
-function withoutSettings(env) {
+export function assertBuilt() {
+  if (!existsSync(binary)) throw new Error(`${binary} is missing: run \`cargo build\``);
+}
+
+// Answers the exit code after SIGTERM; a process that does not end in time is killed.
+export async function terminate(child, exited) {
+  child.kill("SIGTERM");
+  const deadline = sleep(STOPPED_WITHIN_MS, ["no exit"], { ref: false });
+  const [code] = await Promise.race([exited, deadline]);
+  if (code !== 0) {
+    child.kill("SIGKILL");
+    await exited;
+  }
+  return code;
+}
+
+export function withoutSettings(env) {
   return Object.fromEntries(Object.entries(env).filter(([key]) => !key.startsWith("GRANTOR_") && key !== "DATABASE_URL"));
 }
 
-async function freePort() {
+export async function freePort() {
   const probe = createServer().listen(0, "127.0.0.1");
   await once(probe, "listening");
   const { port } = probe.address();

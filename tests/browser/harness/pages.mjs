@@ -2,16 +2,49 @@
 
 import { allow, assertAsksForSignIn, obtainTokens, openAccount, signIn } from "./verbs.mjs";
 
+const BROWSERS = [
+  "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+  "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.0 Mobile/15E148 Safari/604.1",
+  "a program of one's own",
+];
+
+// What a client's developer or a person could choose to break a page: no place to wrap, markup, the other direction.
+const LONG_NAME = `${"Wide".repeat(16)}<b>&amp;</b> \u202eתוכנית`;
+const LONG_ORIGIN = `https://${"l".repeat(60)}.${"o".repeat(60)}.${"n".repeat(60)}.example`;
+const LONG_MAILBOX = "amailbox".repeat(6);
+const MANY_SCOPES = ["openid", "profile", "email", "address", "phone", "offline_access"].concat(
+  Array.from({ length: 8 }, (_, index) => `https://api.example/scopes/${"permission".repeat(index)}:${index}`),
+);
+
 export const PAGES = {
   "sign-in": async ({ world, page }) => {
     await page.goto(world.app.authorizationUrl());
     await page.waitForSelector("#sign-in");
   },
+  "sign-in-without-app": async ({ world, page }) => {
+    await openAccount(page, world);
+    await page.waitForSelector("#sign-in");
+  },
   "sign-in-refused": async ({ world, page }) => {
-    const person = await world.person();
     await page.goto(world.app.authorizationUrl());
-    await signIn(page, { ...person, password: "not the password" });
-    await page.waitForSelector("[role=alert]");
+    await signIn(page, { email: "alice@example.com", password: "not the password" });
+    await page.waitForSelector("#problem");
+  },
+  "sign-in-busy": async ({ world, page }) => {
+    await page.goto(world.app.authorizationUrl());
+    // Of many who sign in at once the server refuses some; the page shows the first such answer.
+    await page.route(`${world.issuer}/login`, async (route) => {
+      let answer;
+      const isRefused = () => answer?.status() === 503;
+      const others = Array.from({ length: 8 }, async () => {
+        while (!isRefused()) await signInWithoutBrowser(world);
+      });
+      while (!isRefused()) answer = await route.fetch();
+      await Promise.all(others);
+      await route.fulfill({ response: answer });
+    });
+    await signIn(page, { email: "alice@example.com", password: "any" });
+    await page.waitForSelector("#problem");
   },
   "sign-in-again": async ({ world, page }) => {
     await openAccount(page, world);
@@ -21,14 +54,48 @@ export const PAGES = {
     await page.waitForSelector("#sign-in");
   },
   consent: async ({ world, page }) => {
+    const app = await world.appElsewhere("Photo Prints", "https://prints.example");
+    await page.goto(app.authorizationUrl());
+    await signIn(page, await world.person());
+    await page.waitForSelector("#allow");
+  },
+  "consent-on-this-device": async ({ world, page }) => {
     await page.goto(world.app.authorizationUrl());
     await signIn(page, await world.person());
+    await page.waitForSelector("#allow");
+  },
+  "consent-overlong": async ({ world, page }) => {
+    const app = await world.appElsewhere(LONG_NAME, LONG_ORIGIN, MANY_SCOPES);
+    await page.goto(app.authorizationUrl({ scope: MANY_SCOPES.join(" ") }));
+    await signIn(page, await world.person(LONG_MAILBOX));
     await page.waitForSelector("#allow");
   },
   account: async ({ world, page }) => {
     await obtainTokens(page, world.app, await world.person());
     await openAccount(page, world);
     await page.waitForSelector("#sessions");
+  },
+  "account-without-apps": async ({ world, page }) => {
+    await openAccount(page, world);
+    await signIn(page, await world.person());
+    await page.waitForSelector("#sessions");
+  },
+  "account-crowded": async ({ world, page, open }) => {
+    const person = await world.person(LONG_MAILBOX);
+    const app = await world.appElsewhere(LONG_NAME, LONG_ORIGIN, MANY_SCOPES);
+    for (const userAgent of BROWSERS) {
+      const elsewhere = await open({ userAgent });
+      await openAccount(elsewhere, world);
+      await signIn(elsewhere, person);
+      await elsewhere.waitForSelector("#sessions");
+    }
+    await obtainTokens(page, world.app, person);
+    await page.route(`${LONG_ORIGIN}/**`, (route) => route.fulfill({ status: 204 }));
+    await page.goto(app.authorizationUrl({ scope: MANY_SCOPES.join(" ") }));
+    await Promise.all([page.waitForResponse((response) => response.url().startsWith(LONG_ORIGIN)), allow(page)]);
+    await openAccount(page, world);
+    await page.waitForSelector("#sessions > li:nth-child(4)");
+    await page.waitForSelector("#apps > li:nth-child(2)");
   },
   "signed-out": async ({ world, page }) => {
     await openAccount(page, world);
@@ -41,6 +108,31 @@ export const PAGES = {
     await page.goto(world.app.authorizationUrl({ redirect_uri: "https://elsewhere.example/callback" }));
     await page.waitForSelector("#error-id");
   },
+  "error-not-found": async ({ world, page }) => {
+    await page.goto(`${world.issuer}/nothing-here`);
+    await page.waitForSelector("#error-id");
+  },
+  "error-expired": async ({ world, page }) => {
+    await page.goto(`${world.issuer}/login?request=never-made`);
+    await page.waitForSelector("#error-id");
+  },
+  "error-cross-site": async ({ world, page }) => {
+    await page.goto(world.app.redirectUri);
+    await page.setContent(`<form method=post action="${world.issuer}/account/sign-out"><button>Win a prize</button></form>`);
+    await page.click("button");
+    await page.waitForSelector("#error-id");
+  },
+  "error-other-account": async ({ world, page }) => {
+    await PAGES["consent-on-this-device"]({ world, page });
+    const second = await page.context().newPage();
+    await openAccount(second, world);
+    await second.click("#sign-out");
+    await second.click("text=Sign in again");
+    await signIn(second, await world.person("bob"));
+    await second.waitForSelector("#sessions");
+    await allow(page);
+    await page.waitForSelector("#error-id");
+  },
   "form-post": async ({ world, page }) => {
     // The app answers with "no content", so the page that posts to it stays.
     await page.route(`${world.app.redirectUri}*`, (route) => route.fulfill({ status: 204 }));
@@ -50,3 +142,11 @@ export const PAGES = {
     await page.waitForSelector("#continue");
   },
 };
+
+function signInWithoutBrowser(world) {
+  return fetch(`${world.issuer}/login`, {
+    method: "POST",
+    headers: { origin: world.issuer },
+    body: new URLSearchParams({ email: "nobody@example.com", password: "any" }),
+  });
+}

@@ -18,6 +18,7 @@ export class World {
       // A public client that returns to loopback is asked for consent each time; a confidential one is remembered.
       world.app = await App.register(world.grantor, "Holiday Planner", "--public");
       world.confidentialApp = await App.register(world.grantor, "Photo Books", "--confidential");
+      world.#origins.push(world.issuer, world.app.origin, world.confidentialApp.origin);
       world.browser = await launch();
     } catch (error) {
       await world.stop().catch(() => {});
@@ -26,15 +27,18 @@ export class World {
     return world;
   }
 
+  // Where pages may send requests.
+  #origins = [];
+
   get issuer() {
     return this.grantor.issuer;
   }
 
   // A person whom nobody else's test knows.
-  async person() {
+  async person(mailbox = "alice") {
     const person = {
       name: "Alice",
-      email: `alice-${randomBytes(4).toString("hex")}@example.com`,
+      email: `${mailbox}-${randomBytes(4).toString("hex")}@example.com`,
       password: `correct horse ${randomBytes(4).toString("hex")}`,
     };
     const args = ["user", "create", "--email", person.email, "--name", person.name, "--password-stdin"];
@@ -42,17 +46,14 @@ export class World {
     return person;
   }
 
-  // A page in a browser without cookies; what is wrong in it is reported by `close`.
-  async open(options = {}) {
-    const context = await this.browser.newContext({ colorScheme: "light", ...options });
-    context.setDefaultTimeout(PAGE_TIMEOUT_MS);
-    const problems = watch(context, [this.issuer, this.app.origin, this.confidentialApp.origin]);
-    const page = await context.newPage();
-    const close = async () => {
-      await context.close();
-      assert.deepEqual(problems, [], "what Chromium complained about");
-    };
-    return { page, close };
+  // An app on a host that does not exist: people are sent to Grantor by it; who lets them go back there answers for it.
+  async appElsewhere(name, origin, scopes = []) {
+    this.#origins.push(origin);
+    return App.registerElsewhere(this.grantor, name, `${origin}/callback`, scopes);
+  }
+
+  open(options) {
+    return openPage(this.browser, this.#origins, options);
   }
 
   async stop() {
@@ -61,6 +62,20 @@ export class World {
     await this.confidentialApp?.stop();
     await this.grantor?.stop();
   }
+}
+
+// A page in a browser without cookies, which may send requests to `origins`; what is wrong in it is reported by `close`.
+export async function openPage(browser, origins, options = {}) {
+  // Without transitions, so that a colour that is measured is the colour that stays.
+  const context = await browser.newContext({ colorScheme: "light", reducedMotion: "reduce", ...options });
+  context.setDefaultTimeout(PAGE_TIMEOUT_MS);
+  const problems = watch(context, origins);
+  const page = await context.newPage();
+  const close = async () => {
+    await context.close();
+    assert.deepEqual(problems, [], "what Chromium complained about");
+  };
+  return { page, close };
 }
 
 // Declares the tests of one server: `test(name, run)` or `test(name, contextOptions, run)`, with `run({ world, page, open })`,
