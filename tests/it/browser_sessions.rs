@@ -7,7 +7,7 @@ use http::{HeaderValue, Request};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    harness::{app::Registration, app::bytes, app::timestamp, browser::PASSWORD, browser::Person, process::run},
+    harness::{Registration, app::bytes, app::timestamp, browser::PASSWORD, browser::Person, process::run},
     on_every_backend,
 };
 
@@ -204,7 +204,7 @@ on_every_backend! {
 
         server.database.execute("UPDATE people SET disabled_at = NULL").await;
         browser.sign_in_at_account(&person).await.assert_status(200);
-        assert!(run(&server.database, &["user", "disable", &person.email]).status.success());
+        run(&server.database, &["user", "disable", &person.email]).assert_code(0);
         assert_eq!(server.database.count("browser_sessions").await, 0);
         assert!(!is_signed_in(&mut browser).await);
     }

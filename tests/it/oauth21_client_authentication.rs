@@ -74,7 +74,7 @@ on_every_backend! {
 
     /// OAuth 2.1 §2.4: a public client only says who it is. Introspection is not for it (RFC 7662 §2.1).
     async fn none_is_for_public_clients(server) {
-        let app = server.register("app", app::Registration::spa()).await;
+        let app = server.register("app", Registration::spa()).await;
         let tokens = app.tokens().await;
         app.refresh(&tokens.refresh_token()).await.assert_status(200);
         app.revoke("unknown").await.assert_status(200);
@@ -150,7 +150,7 @@ on_every_backend! {
 
     /// A public client has no secret, so whatever is sent as one is wrong.
     async fn a_public_client_with_a_secret_is_refused(server) {
-        let app = server.register("app", app::Registration::spa()).await;
+        let app = server.register("app", Registration::spa()).await;
         assert_challenged(&at_every_endpoint(server, Some(&basic(&app.id, "x")), &[]).await);
         assert_challenged(&at_every_endpoint(server, Some(&basic(&app.id, "")), &[]).await);
         assert_challenged(&at_every_endpoint(server, None, &[("client_id", "app"), ("client_secret", "x")]).await);

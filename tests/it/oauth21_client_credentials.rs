@@ -16,7 +16,7 @@ on_every_backend! {
     /// Asking for nothing gives the client's scopes, less those about a person.
     async fn without_scope_the_client_gets_what_is_not_about_a_person(server) {
         let scope = "openid profile email address phone read offline_access write";
-        let app = server.register("app", app::Registration { scope, ..Default::default() }).await;
+        let app = server.register("app", Registration { scope, ..Default::default() }).await;
         assert_eq!(app.client_credentials(&[]).await.member("scope"), "read write");
     }
 
@@ -45,14 +45,14 @@ on_every_backend! {
 
     /// OAuth 2.1 §4.2: the grant must only be used by confidential clients, whatever is registered.
     async fn a_public_client_is_refused(server) {
-        let public = app::Registration { grant_types: vec!["client_credentials"], ..app::Registration::spa() };
+        let public = Registration { grant_types: vec!["client_credentials"], ..Registration::spa() };
         let app = server.register("app", public).await;
         app.client_credentials(&[]).await.assert_error(400, "unauthorized_client");
     }
 
     /// RFC 8707 §2: the audience is the only resource of the client, or the one that it names, or the issuer.
     async fn the_audience_is_a_registered_resource(server) {
-        let with = |resources| app::Registration { resources, ..Default::default() };
+        let with = |resources| Registration { resources, ..Default::default() };
         let none = server.client("none").await;
         let one = server.register("one", with(vec!["https://a.example"])).await;
         let two = server.register("two", with(vec!["https://a.example", "https://b.example"])).await;

@@ -34,7 +34,7 @@ on_every_backend! {
 
     /// A public client refreshes with its `client_id` alone; rotation is what protects it (§4.3.1).
     async fn a_public_client_rotates_too(server) {
-        let app = server.register("app", app::Registration::spa()).await;
+        let app = server.register("app", Registration::spa()).await;
         let first = app.tokens().await;
         let second = app.refresh(&first.refresh_token()).await;
         assert_ne!(first.refresh_token(), second.refresh_token());
@@ -52,7 +52,7 @@ on_every_backend! {
 
     /// A client without the grant type gets no refresh token, and one with it gets one without asking for `offline_access`.
     async fn only_a_client_with_the_grant_type_gets_a_refresh_token(server) {
-        let without = app::Registration { grant_types: vec!["authorization_code"], ..Default::default() };
+        let without = Registration { grant_types: vec!["authorization_code"], ..Default::default() };
         let without = server.register("without", without).await;
         assert!(without.tokens().await.json().get("refresh_token").is_none());
         without.refresh("grt_x").await.assert_error(400, "unauthorized_client");
@@ -266,7 +266,7 @@ on_every_backend! {
     /// RFC 8707 §2.2: the same for resources.
     async fn a_narrower_resource_applies_to_one_access_token(server) {
         let resources = vec!["https://a.example", "https://b.example"];
-        let app = server.register("app", app::Registration { resources, ..Default::default() }).await;
+        let app = server.register("app", Registration { resources, ..Default::default() }).await;
         let code = app.code_with(&[("resource", "https://a.example"), ("resource", "https://b.example")]).await;
         let first = app.redeem(&code).await;
         let narrower = app.refresh_with(&first.refresh_token(), &[("resource", "https://b.example")]).await;
@@ -277,7 +277,7 @@ on_every_backend! {
 
     /// OAuth 2.1 §4.3: nothing beyond what was granted; and a refusal uses up nothing.
     async fn broader_is_refused_without_rotation(server) {
-        let app = server.register("app", app::Registration { scope: "read write admin", ..Default::default() }).await;
+        let app = server.register("app", Registration { scope: "read write admin", ..Default::default() }).await;
         let code = app.code_with(&[("scope", "read write")]).await;
         let token = app.redeem(&code).await.refresh_token();
         for scope in ["read admin", "openid", "\u{e9}", "read\"", " "] {
@@ -292,7 +292,7 @@ on_every_backend! {
 
     /// `refresh_rotation = false`: one token for the life of the grant, for clients that keep it well.
     async fn without_rotation_the_token_stays(server) {
-        let app = server.register("app", app::Registration { rotates: false, ..Default::default() }).await;
+        let app = server.register("app", Registration { rotates: false, ..Default::default() }).await;
         let token = app.tokens().await.refresh_token();
         for _ in 0..3 {
             // Each use counts against idling.

@@ -32,7 +32,7 @@ on_every_backend! {
 
     /// Without rotation nobody loses.
     async fn of_64_uses_at_once_without_rotation_all_succeed(server) {
-        let app = server.register("app", app::Registration { rotates: false, ..Default::default() }).await;
+        let app = server.register("app", Registration { rotates: false, ..Default::default() }).await;
         let token = app.tokens().await.refresh_token();
         for answer in refresh_at_once(&app, 64, &token).await {
             assert_eq!(answer.refresh_token(), token);

@@ -24,7 +24,7 @@ on_every_backend! {
 
     /// OAuth 2.1 §3.2: parameters are sent as a form in the content of the request.
     async fn what_is_not_a_form_is_refused(server) {
-        let app = server.register("app", app::Registration::spa()).await;
+        let app = server.register("app", Registration::spa()).await;
         let form = format!("grant_type=refresh_token&refresh_token=x&client_id={}", app.id);
         for content_type in ["application/json", "text/plain", "multipart/form-data; boundary=x", ""] {
             server.send(request_with_body(content_type, form.clone())).await.assert_error(400, "invalid_request");
@@ -80,9 +80,9 @@ on_every_backend! {
 
     /// OAuth 2.1 §3.2.4: `unauthorized_client`.
     async fn a_client_uses_only_the_grant_types_that_it_is_registered_for(server) {
-        let machine = app::Registration { grant_types: vec!["client_credentials"], ..Default::default() };
+        let machine = Registration { grant_types: vec!["client_credentials"], ..Default::default() };
         let machine = server.register("machine", machine).await;
-        let app = server.register("app", app::Registration::spa()).await;
+        let app = server.register("app", Registration::spa()).await;
         machine.redeem("code").await.assert_error(400, "unauthorized_client");
         machine.refresh("grt_token").await.assert_error(400, "unauthorized_client");
         app.client_credentials(&[]).await.assert_error(400, "unauthorized_client");
@@ -102,7 +102,7 @@ on_every_backend! {
     /// RFC 8707 §2: `resource` may be repeated.
     async fn only_resource_may_be_repeated(server) {
         let resources = vec!["https://a.example", "https://b.example"];
-        let app = server.register("app", app::Registration { resources, ..Default::default() }).await;
+        let app = server.register("app", Registration { resources, ..Default::default() }).await;
         let both = [("grant_type", "client_credentials"), ("resource", "https://a.example"), ("resource", "https://b.example")];
         let claims = app.post("/oauth/token", &both, &[]).await.claims();
         assert_eq!(claims["aud"], serde_json::json!(["https://a.example", "https://b.example"]));

@@ -4,7 +4,7 @@ use axum::body::Body;
 use http::Request;
 
 use crate::{
-    harness::{Browser, app::Registration, browser::PASSWORD, browser::Person, form_request},
+    harness::{Browser, Registration, browser::PASSWORD, browser::Person, form_request},
     on_every_backend,
 };
 

@@ -1,6 +1,6 @@
 //! What the consent page says: who asks, for whom, for what, for how long, and of what to beware.
 
-use crate::{harness::app::Registration, on_every_backend};
+use crate::{harness::Registration, on_every_backend};
 
 /// The lines of the list of scopes.
 fn scopes(page: &str) -> Vec<String> {

@@ -57,7 +57,7 @@ on_every_backend! {
 
     /// A public client signs out with its `client_id` alone.
     async fn a_public_client_revokes_its_tokens(server) {
-        let app = server.register("app", app::Registration::spa()).await;
+        let app = server.register("app", Registration::spa()).await;
         let tokens = app.tokens().await;
         assert_done(&app.revoke(&tokens.access_token()).await);
         assert_done(&app.revoke(&tokens.refresh_token()).await);
@@ -91,7 +91,7 @@ on_every_backend! {
 
     /// RFC 7009 §2.1: a token that was issued to another client is refused, and lives on.
     async fn another_clients_token_is_refused(server) {
-        let (app, other) = (server.client("app").await, server.register("other", app::Registration::spa()).await);
+        let (app, other) = (server.client("app").await, server.register("other", Registration::spa()).await);
         let tokens = app.tokens().await;
         other.revoke(&tokens.access_token()).await.assert_error(400, "invalid_grant");
         other.revoke(&tokens.refresh_token()).await.assert_error(400, "invalid_grant");

@@ -5,7 +5,7 @@ use jsonwebtoken::{Algorithm, Header};
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{App, ISSUER, START, TestServer, app::Registration},
+    harness::{App, ISSUER, Registration, START, TestServer},
     on_every_backend,
 };
 
@@ -98,7 +98,7 @@ on_every_backend! {
 
     /// RFC 7662 §2.1: the endpoint is for those who can prove who they are.
     async fn a_public_client_is_refused(server) {
-        let app = server.register("app", app::Registration::spa()).await;
+        let app = server.register("app", Registration::spa()).await;
         let tokens = app.tokens().await;
         for token in [tokens.access_token(), tokens.refresh_token(), "unknown".to_owned()] {
             let answer = app.introspect(&token).await;

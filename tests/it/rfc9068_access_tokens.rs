@@ -73,7 +73,7 @@ on_every_backend! {
     /// RFC 9068 §3: `aud` is what `resource` named; of several, all; a token for one API is refused at another.
     async fn the_audience_is_what_the_request_named(server) {
         let resources = vec!["https://a.example", "https://b.example"];
-        let app = server.register("app", app::Registration { resources, ..Default::default() }).await;
+        let app = server.register("app", Registration { resources, ..Default::default() }).await;
         let code = app.code_with(&[("resource", "https://b.example")]).await;
         let token = app.redeem(&code).await.access_token();
         verified(server, &token, Algorithm::ES256, "https://b.example").await.unwrap();
@@ -87,7 +87,7 @@ on_every_backend! {
     /// RFC 8707 §2.2: at redemption `resource` narrows what was granted, and a refusal spends nothing.
     async fn a_code_can_be_redeemed_for_one_of_its_resources(server) {
         let resources = vec!["https://a.example", "https://b.example"];
-        let app = server.register("app", app::Registration { resources, ..Default::default() }).await;
+        let app = server.register("app", Registration { resources, ..Default::default() }).await;
         let code = app.code_with(&[("resource", "https://a.example")]).await;
         app.redeem_with(&code, &[("resource", "https://b.example")]).await.assert_error(400, "invalid_target");
         let claims = app.redeem_with(&code, &[("resource", "https://a.example")]).await.claims();

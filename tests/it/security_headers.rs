@@ -4,7 +4,7 @@ use axum::body::Body;
 use http::Request;
 
 use crate::{
-    harness::{Answer, app::Registration, browser::PASSWORD},
+    harness::{Answer, Registration, browser::PASSWORD},
     on_every_backend,
 };
 

@@ -115,8 +115,7 @@ on_every_backend! {
         server.database.execute(&insert).await;
         let said = refusal(&server.database, &[]).await;
         assert!(said.contains("made by a newer Grantor (migration 9999): run that version or a later one"), "{said}");
-        let output = run(&server.database, &["user", "list"]);
-        assert_eq!(output.status.code(), Some(1));
+        run(&server.database, &["user", "list"]).assert_refused(1, "made by a newer Grantor");
     }
 
     /// What was sealed cannot be opened: the message says so before anything else is tried, and shows no key.
@@ -135,8 +134,8 @@ on_every_backend! {
         let said = refusal(&empty, &[("GRANTOR_DATABASE__MIGRATE", "false")]).await;
         assert!(said.contains("pending: run 'grantor migrate'"), "{said}");
 
-        let output = run(&empty, &["migrate"]);
-        assert!(String::from_utf8_lossy(&output.stdout).starts_with("Applied 0001"), "{output:?}");
+        let outcome = run(&empty, &["migrate"]);
+        assert!(outcome.assert_code(0).stdout.starts_with("Applied 0001"), "{}", outcome.stdout);
         let started = Server::start(config(&empty, &[("GRANTOR_DATABASE__MIGRATE", "false")]), Clock::moved_from(START)).await.unwrap();
         started.close().await;
         empty.remove().await;

@@ -1,6 +1,6 @@
 //! What an operator changes while people and clients are busy, written as the command line would write it.
 
-use super::{App, Browser, START, TestServer, app::timestamp, browser::Person};
+use super::{App, Browser, TestServer, browser::Person};
 
 impl TestServer {
     /// Changes a row.
@@ -18,18 +18,9 @@ impl TestServer {
     pub async fn stop(self) {
         self.server.close().await;
     }
-
-    fn now(&self) -> String {
-        timestamp(self.database.backend, START.as_micros())
-    }
 }
 
 impl App<'_> {
-    /// `grantor client disable`
-    pub async fn disable(&self) {
-        self.change(&format!("disabled_at = {}", self.server.now())).await;
-    }
-
     /// `grantor client update --redirect-uri`
     pub async fn move_to(&self, redirect_uri: &str) {
         self.change(&format!("redirect_uris = '[\"{redirect_uri}\"]'")).await;
