@@ -14,7 +14,8 @@ describe("the demo", { timeout: 120_000 }, () => {
   let browser;
   let demo;
   before(async () => {
-    [demo, browser] = await Promise.all([Demo.start(), launch()]);
+    browser = await launch();
+    demo = await Demo.start();
   });
   after(async () => {
     await browser?.close();
