@@ -38,6 +38,8 @@ const ENTRY: &str = "session";
 /// How often at most the store is told that a session is in use.
 const TOUCH_EVERY: std::time::Duration = std::time::Duration::from_mins(5);
 
+const TOUCH_PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// What a record holds.
 #[derive(Serialize, Deserialize)]
 struct Entry {
@@ -104,19 +106,21 @@ impl FromRequestParts<Server> for Browser {
         let entry = cookie.get::<Entry>(ENTRY).await;
         let session = entry.map_err(|_| envelope(Error::unavailable("the session cannot be read")))?.map(|entry| entry.session);
         if let Some(session) = &session {
-            touch(server, session);
+            touch(server, session).await;
         }
         Ok(Self { cookie, session })
     }
 }
 
-/// A session that idles ends sooner than one in use. That it is in use is noted late rather than often, and nobody waits for it.
-fn touch(server: &Server, session: &BrowserSession) {
+/// A session that idles ends sooner than one in use. That it is in use is noted late rather than often, and a page does not
+/// wait for a database that is busy: then the note comes when it comes.
+async fn touch(server: &Server, session: &BrowserSession) {
     let now = server.clock().now();
     if now.since(session.last_seen_at) >= TOUCH_EVERY {
         let touch = TouchSession { id: session.id, now, expires_at: expires_at(server, session.created_at, now) };
         let store = server.store().clone();
-        tokio::spawn(async move { store.write(touch).await });
+        let noted = tokio::spawn(async move { store.write(touch).await });
+        let _ = tokio::time::timeout(TOUCH_PATIENCE, noted).await;
     }
 }
 

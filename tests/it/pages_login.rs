@@ -131,14 +131,14 @@ on_every_backend! {
     }
 
     /// Beyond those who hash and those who wait, people are told to come back; nobody is told apart by it, since everyone is hashed for.
-    async fn a_full_hashing_queue_is_503(server, "GRANTOR_PASSWORDS__HASHING_THREADS" = "1", "GRANTOR_PASSWORDS__HASHING_QUEUE" = "1") {
+    async fn a_full_hashing_queue_is_503(server, "GRANTOR_PASSWORDS__HASHING_THREADS" = "1", "GRANTOR_PASSWORDS__HASHING_QUEUE" = "3") {
         let (slow, alice, bob) = (server.person("slow").await, server.person("alice").await, server.person("bob").await);
         set_password(server, &slow, PASSWORD, 64 * 1024, 4).await;
         disable(server, &bob).await;
         let too_long = "x".repeat(257);
         let occupied = join_all([&slow, &slow].map(|person| try_password(server, &person.email, PASSWORD)));
         let others = async {
-            // Both places are taken as soon as a third person is refused.
+            // Both places that one address may take are taken as soon as a third person is refused.
             while try_password(server, "first@example.com", PASSWORD).await.status != 503 {}
             for (email, password) in [
                 (alice.email.as_str(), PASSWORD),
