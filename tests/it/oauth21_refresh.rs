@@ -85,6 +85,30 @@ on_every_backend! {
         assert_eq!((narrower.refresh_token(), narrower.member("scope")), (first.refresh_token(), "read".to_owned()));
     }
 
+    /// The window does not outlive the grant: the absolute end is the end for a retry, too.
+    async fn a_retry_after_the_absolute_end_is_refused(server) {
+        let app = server.client("app").await;
+        let mut token = app.tokens().await.refresh_token();
+        for days in [29, 29, 29] {
+            server.advance(days * DAY);
+            token = app.refresh(&token).await.refresh_token();
+        }
+        server.advance(3 * DAY - 10);
+        app.refresh(&token).await.assert_status(200);
+        server.advance(11);
+        app.refresh(&token).await.assert_error(400, "invalid_grant");
+        assert_eq!(server.grants().await, ["4"]);
+    }
+
+    /// Nor does the window outlive idling.
+    async fn a_retry_after_idling_out_is_refused(server, "GRANTOR_TOKENS__REFRESH_TOKEN_IDLE_TTL" = "5s") {
+        let app = server.client("app").await;
+        let token = app.tokens().await.refresh_token();
+        app.refresh(&token).await.assert_status(200);
+        server.advance(5);
+        app.refresh(&token).await.assert_error(400, "invalid_grant");
+    }
+
     /// The window is that of the first rotation: retries do not move it.
     async fn the_window_never_slides(server) {
         let app = server.client("app").await;

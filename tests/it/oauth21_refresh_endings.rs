@@ -29,6 +29,25 @@ on_every_backend! {
         app.redeem(&code).await.assert_error(400, "invalid_grant");
     }
 
+    /// A retry passes every check of a first use: what has ended meanwhile stays ended.
+    async fn a_retry_after_the_end_is_refused(server) {
+        let app = server.client("app").await;
+        let mut browser = server.browser();
+        browser.sign_in_as_someone().await;
+        let (revoked, signed_out) = (app.tokens().await.refresh_token(), tokens_at(&app, &mut browser, &[]).await.refresh_token());
+        let of_disabled = app.tokens().await.refresh_token();
+        for token in [&revoked, &signed_out, &of_disabled] {
+            app.refresh(token).await.assert_status(200);
+        }
+        app.revoke(&revoked).await.assert_status(200);
+        app.refresh(&revoked).await.assert_error(400, "invalid_grant");
+        browser.post("/account/sign-out", &[]).await.assert_status(303);
+        app.refresh(&signed_out).await.assert_error(400, "invalid_grant");
+        server.disable_everyone().await;
+        app.refresh(&of_disabled).await.assert_error(400, "invalid_grant");
+        assert_eq!(server.audited("refresh_token.retried").await, 0);
+    }
+
     /// After a reset nothing issued before it works, and what is issued later does.
     async fn tokens_not_before_of_a_person_voids_what_is_older(server) {
         let app = server.client("app").await;

@@ -160,6 +160,20 @@ on_every_backend! {
         let successor = app.refresh(&token).await.refresh_token();
         app.refresh(&successor).await.assert_status(200);
     }
+
+    /// A fault of ours is a 500 in JSON that tells nothing but the id under which the log explains it.
+    async fn a_fault_is_a_500_that_tells_nothing(server) {
+        let app = server.client("app").await;
+        let token = app.tokens().await.refresh_token();
+        server.database.execute("ALTER TABLE grants RENAME TO elsewhere").await;
+        let answer = app.refresh(&token).await;
+        answer.assert_error(500, "server_error");
+        assert!(!answer.header("x-request-id").is_empty());
+        assert_eq!(answer.header("access-control-allow-origin"), "*");
+        for word in ["grants", "table", "SQL", "sql"] {
+            assert!(!answer.body.contains(word), "{}", answer.body);
+        }
+    }
 }
 
 /// A connection that holds what a refresh must write.
