@@ -21,9 +21,9 @@ fn assert_protected(page: &Answer, policy: &str) {
     assert_eq!(page.header("content-security-policy"), policy);
     assert_eq!(page.header("x-frame-options"), "DENY");
     assert_eq!(page.header("referrer-policy"), "same-origin");
-    // Apps that sign in by a popup keep their opener through the flow.
-    let keeps_opener = !policy.contains("form-action");
-    assert_eq!(page.header("cross-origin-opener-policy"), if keeps_opener { "" } else { "same-origin" });
+    // Apps that sign in by a popup wait for its opener.
+    let opener = if policy == ACCOUNT { "same-origin" } else { "" };
+    assert_eq!(page.header("cross-origin-opener-policy"), opener);
     assert_eq!(page.header("cache-control"), "no-store");
     assert_on_everything(page);
 }
