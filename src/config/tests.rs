@@ -73,7 +73,7 @@ fn flags_are_heard_before_the_environment_then_dotenv_then_the_file() {
 
 #[test]
 fn a_flag_without_value_and_an_empty_variable_say_nothing() {
-    let mut sources = environment(&[("GRANTOR_LISTEN", ""), ("DATABASE_URL", ""), ("HOME", "/root")]);
+    let mut sources = environment(&[("GRANTOR_LISTEN", ""), ("DATABASE_URL", ""), ("HOME", "/nowhere")]);
     sources.flags = Flags::default().set("issuer", None);
 
     assert_eq!(accepted(sources).listen.port(), 8080);
