@@ -21,9 +21,9 @@ impl Command {
         match self {
             Self::Check(config) => {
                 config.load()?;
-                println!("The configuration is in order.");
+                say!("The configuration is in order.")?;
             }
-            Self::Show(config) => print!("{}", config.load()?.show()),
+            Self::Show(config) => say!("{}", config.load()?.show().trim_end())?,
         }
         Ok(())
     }

@@ -96,10 +96,10 @@ impl Demo {
         let app = app.router()?;
         let limits = server.config().limits.clone();
         let app_task = tokio::spawn(async move { listener::serve(app_listener, app, &limits, std::future::pending()).await });
-        println!("{}", welcome(&server, &base_url));
+        say!("{}", welcome(&server, &base_url))?;
         serve(&server, listener, stop_signal()?).await;
         app_task.abort();
-        println!("\nThe demo has ended.");
+        say!("\nThe demo has ended.")?;
         Ok(())
     }
 }

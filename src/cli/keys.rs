@@ -103,8 +103,7 @@ impl List {
                 vec![key.kid, key.alg, key.state.to_owned(), key.signs_from, end(key.signs_until), end(key.removed_at)]
             })
             .collect();
-        print_table(&["KID", "ALG", "STATE", "SIGNS FROM", "SIGNS UNTIL", "REMOVED AT"], &rows);
-        Ok(())
+        print_table(&["KID", "ALG", "STATE", "SIGNS FROM", "SIGNS UNTIL", "REMOVED AT"], &rows)
     }
 }
 
@@ -121,8 +120,7 @@ impl Rotate {
             ))),
             Rotated::Done { signs_from } if self.common.json => print_json(&serde_json::json!({ "signs_from": signs_from.to_string() })),
             Rotated::Done { signs_from } => {
-                println!("New keys are published; they sign from {signs_from}.");
-                Ok(())
+                say!("New keys are published; they sign from {signs_from}.")
             }
         }
     }

@@ -28,10 +28,10 @@ impl Migrate {
         let store = Store::open(&config, Migrations::Apply).await.map_err(anyhow::Error::new)?;
         store.close().await;
         if pending.is_empty() {
-            println!("The database {} is up to date.", config.database_url);
+            say!("The database {} is up to date.", config.database_url)?;
         }
         for migration in pending {
-            println!("Applied {migration}");
+            say!("Applied {migration}")?;
         }
         Ok(())
     }

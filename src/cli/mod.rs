@@ -1,5 +1,12 @@
 //! The command line: one file per command.
 
+/// Prints a line for people or scripts. Whoever reads no further, as `head` does, has what they wanted.
+macro_rules! say {
+    ($($line:tt)*) => {
+        $crate::cli::print_line(format_args!($($line)*))
+    };
+}
+
 mod client;
 mod config;
 mod demo;
@@ -9,7 +16,12 @@ mod migrate;
 mod serve;
 mod user;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    fmt,
+    io::{self, Write, stdout},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
@@ -174,14 +186,22 @@ impl Command {
     }
 }
 
+fn print_line(line: fmt::Arguments<'_>) -> Result<(), Failure> {
+    match writeln!(stdout().lock(), "{line}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(anyhow::Error::new(error).context("the output cannot be written").into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// One JSON document on standard output and nothing else.
 fn print_json(value: &impl Serialize) -> Result<(), Failure> {
-    println!("{}", serde_json::to_string_pretty(value).map_err(anyhow::Error::new)?);
-    Ok(())
+    say!("{}", serde_json::to_string_pretty(value).map_err(anyhow::Error::new)?)
 }
 
 /// Columns for people, as wide as their contents.
-fn print_table(header: &[&str], rows: &[Vec<String>]) {
+fn print_table(header: &[&str], rows: &[Vec<String>]) -> Result<(), Failure> {
     let widths: Vec<usize> = header
         .iter()
         .enumerate()
@@ -191,10 +211,8 @@ fn print_table(header: &[&str], rows: &[Vec<String>]) {
         .collect();
     let line = |cells: &mut dyn Iterator<Item = &str>| {
         let padded: Vec<String> = cells.zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        println!("{}", padded.join("  ").trim_end());
+        say!("{}", padded.join("  ").trim_end())
     };
-    line(&mut header.iter().copied());
-    for row in rows {
-        line(&mut row.iter().map(String::as_str));
-    }
+    line(&mut header.iter().copied())?;
+    rows.iter().try_for_each(|row| line(&mut row.iter().map(String::as_str)))
 }

@@ -153,14 +153,14 @@ impl<'a> Shown<'a> {
         if json {
             return print_json(self);
         }
-        println!("id              {}", self.id);
-        println!("email           {}{}", self.email, if self.email_verified { " (verified)" } else { "" });
-        println!("name            {}", self.name.unwrap_or("-"));
-        println!("roles           {}", if self.roles.is_empty() { "-".to_owned() } else { self.roles.join(", ") });
-        println!("password        {}", if self.has_password { "set" } else { "none: 'grantor user set-password' sets one" });
-        println!("created_at      {}", self.created_at);
+        say!("id              {}", self.id)?;
+        say!("email           {}{}", self.email, if self.email_verified { " (verified)" } else { "" })?;
+        say!("name            {}", self.name.unwrap_or("-"))?;
+        say!("roles           {}", if self.roles.is_empty() { "-".to_owned() } else { self.roles.join(", ") })?;
+        say!("password        {}", if self.has_password { "set" } else { "none: 'grantor user set-password' sets one" })?;
+        say!("created_at      {}", self.created_at)?;
         if let Some(disabled_at) = &self.disabled_at {
-            println!("disabled_at     {disabled_at}");
+            say!("disabled_at     {disabled_at}")?;
         }
         Ok(())
     }
@@ -263,8 +263,7 @@ impl List {
             let state = if person.disabled_at.is_some() { "disabled" } else { "enabled" };
             vec![person.id.to_string(), person.email.clone(), person.name.clone().unwrap_or_else(|| "-".to_owned()), state.to_owned()]
         };
-        print_table(&["ID", "EMAIL", "NAME", "STATE"], &people.iter().map(row).collect::<Vec<_>>());
-        Ok(())
+        print_table(&["ID", "EMAIL", "NAME", "STATE"], &people.iter().map(row).collect::<Vec<_>>())
     }
 }
 
@@ -372,6 +371,5 @@ fn report(person: &Person, what: &str, sentence: &str, json: bool) -> Result<(),
     if json {
         return print_json(&serde_json::json!({ "id": person.id, "email": person.email, what: true }));
     }
-    println!("{} {sentence}.", person.email);
-    Ok(())
+    say!("{} {sentence}.", person.email)
 }

@@ -261,8 +261,7 @@ impl List {
             let state = if client.disabled_at.is_some() { "disabled" } else { "enabled" };
             vec![client.id.to_string(), client.name.clone(), client.client_type.as_str().to_owned(), state.to_owned()]
         };
-        print_table(&["CLIENT_ID", "NAME", "TYPE", "STATE"], &clients.iter().map(row).collect::<Vec<_>>());
-        Ok(())
+        print_table(&["CLIENT_ID", "NAME", "TYPE", "STATE"], &clients.iter().map(row).collect::<Vec<_>>())
     }
 }
 
@@ -336,8 +335,7 @@ fn report(client_id: &ClientId, saved: Saved, what: &str, json: bool) -> Result<
         Saved::Conflict => Err(unknown(client_id)),
         Saved::Done if json => print_json(&serde_json::json!({ "client_id": client_id, what: true })),
         Saved::Done => {
-            println!("The client '{client_id}' is {what}.");
-            Ok(())
+            say!("The client '{client_id}' is {what}.")
         }
     }
 }

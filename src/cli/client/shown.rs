@@ -58,23 +58,23 @@ impl<'a> Shown<'a> {
             return print_json(self);
         }
         let list = |items: Vec<&str>| if items.is_empty() { "-".to_owned() } else { items.join("\n                  ") };
-        println!("client_id         {}", self.client_id);
+        say!("client_id         {}", self.client_id)?;
         if let Some(secret) = self.client_secret {
-            println!("client_secret     {secret}");
+            say!("client_secret     {secret}")?;
         }
-        println!("name              {}", self.client_name);
-        println!("type              {}, {}", self.client_type.as_str(), self.application_type.as_str());
-        println!("redirect_uris     {}", list(self.redirect_uris.iter().map(RedirectUri::as_str).collect()));
-        println!("grant_types       {}", list(self.grant_types.iter().map(|grant_type| grant_type.as_str()).collect()));
-        println!("scope             {}", self.scope);
-        println!("resources         {}", list(self.resources.iter().map(Resource::as_str).collect()));
-        println!("introspects       {}", list(self.introspects.iter().map(Resource::as_str).collect()));
-        println!("first_party       {}", if self.first_party { "yes" } else { "no" });
-        println!("refresh_rotation  {}", if self.refresh_rotation { "yes" } else { "no" });
-        println!("trust             {}", self.trust.as_str());
-        println!("created_at        {}", self.created_at);
+        say!("name              {}", self.client_name)?;
+        say!("type              {}, {}", self.client_type.as_str(), self.application_type.as_str())?;
+        say!("redirect_uris     {}", list(self.redirect_uris.iter().map(RedirectUri::as_str).collect()))?;
+        say!("grant_types       {}", list(self.grant_types.iter().map(|grant_type| grant_type.as_str()).collect()))?;
+        say!("scope             {}", self.scope)?;
+        say!("resources         {}", list(self.resources.iter().map(Resource::as_str).collect()))?;
+        say!("introspects       {}", list(self.introspects.iter().map(Resource::as_str).collect()))?;
+        say!("first_party       {}", if self.first_party { "yes" } else { "no" })?;
+        say!("refresh_rotation  {}", if self.refresh_rotation { "yes" } else { "no" })?;
+        say!("trust             {}", self.trust.as_str())?;
+        say!("created_at        {}", self.created_at)?;
         if let Some(disabled_at) = &self.disabled_at {
-            println!("disabled_at       {disabled_at}");
+            say!("disabled_at       {disabled_at}")?;
         }
         if self.client_secret.is_some() {
             eprintln!("\nKeep the client_secret: it is not stored and cannot be shown again.");
