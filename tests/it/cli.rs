@@ -146,6 +146,23 @@ on_databases! { [Sqlite, Postgres]
         assert!(states.iter().all(|(_, state)| state == "active" || state == "removed"), "{states:?}");
     }
 
+    /// A rotation sets the end of the keys in force, and of no others: not of those that have one already.
+    async fn a_rotation_leaves_the_end_of_retired_keys_alone(database) {
+        let ends = async || {
+            let as_text = "kid || ' ' || COALESCE(CAST(signs_until AS TEXT), '-') || ' ' || COALESCE(CAST(removed_at AS TEXT), '-')";
+            database.strings(&format!("SELECT {as_text} FROM keys WHERE purpose = 'signature' AND signs_until IS NOT NULL ORDER BY kid")).await
+        };
+        run(database, &["keys", "rotate"]).assert_code(0);
+        let retired = ends().await;
+        assert_eq!(retired.len(), 2);
+        // As if the new keys had been signing for a while.
+        database.execute("UPDATE keys SET signs_from = created_at WHERE signs_until IS NULL").await;
+        run(database, &["keys", "rotate"]).assert_code(0);
+        let now_retired = ends().await;
+        assert_eq!(now_retired.len(), 4);
+        assert!(retired.iter().all(|key| now_retired.contains(key)), "{retired:?} {now_retired:?}");
+    }
+
     /// `migrate` tells what it applied; with `database.migrate = false` nothing else applies anything.
     async fn migrate_applies_what_is_pending_once(copy) {
         let database = &Database::empty(copy.backend).await;
