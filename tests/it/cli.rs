@@ -217,6 +217,22 @@ on_databases! { [Sqlite, Postgres]
 }
 
 on_databases! { [Sqlite]
+    /// Password hashes and sealed keys are for the owner alone, in whatever directory.
+    async fn the_database_is_private_in_a_directory_that_others_may_read(copy) {
+        use std::os::unix::fs::PermissionsExt;
+        let database = &Database::empty(copy.backend).await;
+        std::fs::set_permissions(&database.dir, PermissionsExt::from_mode(0o755)).unwrap();
+        run(database, &["user", "list"]).assert_code(0);
+        let mut files = 0;
+        for entry in std::fs::read_dir(&database.dir).unwrap() {
+            let entry = entry.unwrap();
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{}", entry.path().display());
+            files += 1;
+        }
+        assert!(files > 0);
+        assert_eq!(std::fs::metadata(&database.dir).unwrap().permissions().mode() & 0o777, 0o755, "the directory is its owner's affair");
+    }
+
     /// Wrong usage is exit code 2 with a reason, before anything is done.
     async fn wrong_usage_is_exit_code_2(database) {
         let create = ["client", "create", "--name", "N"];
