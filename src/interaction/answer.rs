@@ -9,6 +9,7 @@ use crate::{
     secret::Secret,
     server::Server,
     store::{
+        Swapped,
         audit_events::RecordEvent,
         authorization_codes::{AuthorizationCode, InsertAuthorizationCode},
         browser_sessions::BrowserSession,
@@ -58,7 +59,13 @@ async fn carry_out(server: &Server, visit: &Visit<'_>, step: Step, consent: Cons
         (Step::SignIn, _) | (Step::Answer, None) => Next::SignIn,
         (Step::AskConsent, _) => Next::AskConsent(granted_scope(request, consent)),
         (Step::Refuse(error), _) => answer(Err(error)),
-        (Step::Answer, Some(session)) => answer(Ok(issue_code(server, request, session, consent).await?)),
+        (Step::Answer, Some(session)) => match issue_code(server, request, session, consent).await? {
+            Some(code) => answer(Ok(code)),
+            None => match next_step(request, visit.asked_at, None, consent) {
+                Step::Refuse(error) => answer(Err(error)),
+                _ => Next::SignIn,
+            },
+        },
     })
 }
 
@@ -112,19 +119,19 @@ pub(crate) async fn deny(server: &Server, request: &AuthorizationRequest, sessio
     Ok(Answer { reply: request.reply.clone(), outcome: Err(denied) })
 }
 
+/// No code, if the session ended meanwhile.
 async fn issue_code(
     server: &Server,
     request: &AuthorizationRequest,
     session: &BrowserSession,
     consent: ConsentState<'_>,
-) -> Result<Secret> {
+) -> Result<Option<Secret>> {
     let now = server.clock().now();
     let code = Secret::generate();
     let scope = granted_scope(request, consent);
     let lives_on = scope.contains(OFFLINE_ACCESS);
-    server
-        .store()
-        .write(InsertAuthorizationCode(AuthorizationCode {
+    let insert = InsertAuthorizationCode {
+        code: AuthorizationCode {
             hash: code.hash(),
             person_id: session.person_id,
             client_id: request.client.id.clone(),
@@ -137,7 +144,9 @@ async fn issue_code(
             amr: session.amr.clone(),
             created_at: now,
             expires_at: now.after(server.config().tokens.authorization_code_ttl),
-        }))
-        .await?;
-    Ok(code)
+        },
+        issued_at: session.id,
+    };
+    let inserted = server.store().write(insert).await?;
+    Ok((inserted == Swapped::Done).then_some(code))
 }

@@ -4,7 +4,7 @@ use sqlx::{FromRow, types::Json};
 use uuid::Uuid;
 
 use super::{
-    Store,
+    Store, Swapped,
     backend::{Conn, Extent, Verb, read, run},
 };
 use crate::{
@@ -80,18 +80,37 @@ impl Store {
     }
 }
 
-/// Issues a code.
-pub(crate) struct InsertAuthorizationCode(pub AuthorizationCode);
+/// Issues a code at a session. Missed if the session ended meanwhile.
+pub(crate) struct InsertAuthorizationCode {
+    pub code: AuthorizationCode,
+    /// Where the person is signed in, whether or not what the code obtains ends with it.
+    pub issued_at: Uuid,
+}
+
+/// On Postgres the session's row is locked: whoever ends it waits for the code and deletes it, too, or the code is not issued.
+macro_rules! insert_code {
+    ($lock:literal) => {
+        concat!(
+            "INSERT INTO authorization_codes (hash, person_id, client_id, session_id, scope, resources, redirect_uri, code_challenge, auth_time, \
+             amr, created_at, expires_at) \
+             SELECT $1, session.person_id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM browser_sessions AS session \
+             WHERE session.id = $13 AND session.person_id = $2",
+            $lock
+        )
+    };
+}
 
 impl Verb for InsertAuthorizationCode {
-    type Told = ();
+    type Told = Swapped;
     const EXTENT: Extent = Extent::OneStatement;
 
-    async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
-        const INSERT: &str = "INSERT INTO authorization_codes (hash, person_id, client_id, session_id, scope, resources, redirect_uri, \
-             code_challenge, auth_time, amr, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
-        let code = &self.0;
-        run!(conn, db => sqlx::query(INSERT)
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<Swapped> {
+        let insert = match conn {
+            Conn::Sqlite(_) => insert_code!(""),
+            Conn::Postgres(_) => insert_code!(" FOR KEY SHARE"),
+        };
+        let code = &self.code;
+        let inserted = run!(conn, db => sqlx::query(insert)
             .bind(code.hash.as_bytes())
             .bind(code.person_id)
             .bind(code.client_id.as_str())
@@ -104,7 +123,8 @@ impl Verb for InsertAuthorizationCode {
             .bind(Json(&code.amr))
             .bind(code.created_at)
             .bind(code.expires_at)
-            .execute(db).await.map(drop)?);
-        Ok(())
+            .bind(self.issued_at)
+            .execute(db).await?.rows_affected());
+        Ok(Swapped::from_rows(inserted))
     }
 }

@@ -317,6 +317,20 @@ fn no_file_is_longer_than_a_reader_bears() {
     assert_none("Files to be split", &long);
 }
 
+/// A statement that a running node prepared must go on working when a migration adds a column.
+#[test]
+fn columns_are_named() {
+    let all = regex(r"(?i)\bselect\s+(?:\w+\.)?\*|\breturning\s+\*");
+    let mut faults = Vec::new();
+    for source in SOURCES.iter().filter(|source| source.module == "store") {
+        faults.extend(
+            all.find_iter(&source.text)
+                .map(|found| format!("{}:{}: {}", source.path.display(), source.line(found.start()), found.as_str())),
+        );
+    }
+    assert_none("Statements that take whatever columns there are", &faults);
+}
+
 #[test]
 fn every_module_says_in_its_first_line_what_it_is() {
     let silent: Vec<String> =

@@ -146,6 +146,23 @@ on_databases! { [Sqlite, Postgres]
         assert!(states.iter().all(|(_, state)| state == "active" || state == "removed"), "{states:?}");
     }
 
+    /// A rotation sets the end of the keys in force, and of no others: not of those that have one already.
+    async fn a_rotation_leaves_the_end_of_retired_keys_alone(database) {
+        let ends = async || {
+            let as_text = "kid || ' ' || COALESCE(CAST(signs_until AS TEXT), '-') || ' ' || COALESCE(CAST(removed_at AS TEXT), '-')";
+            database.strings(&format!("SELECT {as_text} FROM keys WHERE purpose = 'signature' AND signs_until IS NOT NULL ORDER BY kid")).await
+        };
+        run(database, &["keys", "rotate"]).assert_code(0);
+        let retired = ends().await;
+        assert_eq!(retired.len(), 2);
+        // As if the new keys had been signing for a while.
+        database.execute("UPDATE keys SET signs_from = created_at WHERE signs_until IS NULL").await;
+        run(database, &["keys", "rotate"]).assert_code(0);
+        let now_retired = ends().await;
+        assert_eq!(now_retired.len(), 4);
+        assert!(retired.iter().all(|key| now_retired.contains(key)), "{retired:?} {now_retired:?}");
+    }
+
     /// `migrate` tells what it applied; with `database.migrate = false` nothing else applies anything.
     async fn migrate_applies_what_is_pending_once(copy) {
         let database = &Database::empty(copy.backend).await;
@@ -200,6 +217,22 @@ on_databases! { [Sqlite, Postgres]
 }
 
 on_databases! { [Sqlite]
+    /// Password hashes and sealed keys are for the owner alone, in whatever directory.
+    async fn the_database_is_private_in_a_directory_that_others_may_read(copy) {
+        use std::os::unix::fs::PermissionsExt;
+        let database = &Database::empty(copy.backend).await;
+        std::fs::set_permissions(&database.dir, PermissionsExt::from_mode(0o755)).unwrap();
+        run(database, &["user", "list"]).assert_code(0);
+        let mut files = 0;
+        for entry in std::fs::read_dir(&database.dir).unwrap() {
+            let entry = entry.unwrap();
+            assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{}", entry.path().display());
+            files += 1;
+        }
+        assert!(files > 0);
+        assert_eq!(std::fs::metadata(&database.dir).unwrap().permissions().mode() & 0o777, 0o755, "the directory is its owner's affair");
+    }
+
     /// Wrong usage is exit code 2 with a reason, before anything is done.
     async fn wrong_usage_is_exit_code_2(database) {
         let create = ["client", "create", "--name", "N"];

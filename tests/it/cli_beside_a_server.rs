@@ -83,6 +83,30 @@ on_databases! { [Sqlite, Postgres]
         assert_eq!(database.count("grants").await, 0);
     }
 
+    /// The rows themselves end, so that the clocks of several machines need not agree.
+    async fn what_ends_access_ends_rows(database) {
+        let server = Process::serve(database, &[]);
+        let base = server.base();
+        let app = RemoteApp::create(database, "app");
+        let email = "alice@example.com";
+        create_person(database, email);
+        for ending in [&["user", "set-password", email, "--password-stdin"][..], &["user", "disable", email], &["client", "disable", "app"]] {
+            database.execute("DELETE FROM grants").await;
+            let mut browser = RemoteBrowser::signed_in(&base, email).await;
+            app.tokens(&mut browser).await.assert_status(200);
+            app.code(&mut browser).await;
+            run_with_input(database, ending, PASSWORD).assert_code(0);
+
+            let rows = ["grants", "grants WHERE revoked_at IS NOT NULL", "authorization_codes"];
+            let [grants, revoked, codes] = [database.count(rows[0]).await, database.count(rows[1]).await, database.count(rows[2]).await];
+            assert_eq!((grants, revoked, codes), (1, 1, 0), "{ending:?}");
+            if ending[0] == "user" {
+                assert_eq!(database.count("browser_sessions").await, 0, "{ending:?}");
+                run(database, &["user", "enable", email]).assert_code(0);
+            }
+        }
+    }
+
     /// Nobody waits long: commands write while the server does, and the server while they do.
     async fn commands_work_while_the_server_writes(database) {
         let server = Process::serve(database, &[]);

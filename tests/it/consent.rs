@@ -239,6 +239,27 @@ on_every_backend! {
         assert_nothing_happened(server).await;
     }
 
+    /// The client was registered for more since the form was shown: nobody allows what they did not see.
+    async fn a_form_that_showed_less_than_is_asked_for_is_shown_again(server) {
+        let app = server.register("app", Registration { scope: "openid read", ..Registration::default() }).await;
+        let mut browser = server.browser();
+        browser.sign_in_as_someone().await;
+        browser.authorize(&app, &[]).await;
+        assert!(!browser.page().body.contains("write"));
+        app.limit_to("openid read write").await;
+        let node = server.fresh_node().await;
+        let app = app.at(&node);
+        let mut browser = browser.moved_to(&node);
+
+        browser.allow().await;
+        assert!(browser.is_asked_for_consent());
+        assert!(browser.page().body.contains("write"));
+        assert_nothing_happened(server).await;
+        let code = browser.allow().await.code();
+        assert_eq!(app.redeem(&code).await.member("scope"), "openid read write");
+        node.stop().await;
+    }
+
     /// Deny is a decision, too: it needs the same form.
     async fn a_no_of_another_request_is_refused(server) {
         let app = server.client("app").await;

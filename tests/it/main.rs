@@ -31,6 +31,7 @@ mod oidc_core_prompt_and_max_age;
 mod pages_account;
 mod pages_consent;
 mod pages_login;
+mod races;
 mod rfc7009_revocation;
 mod rfc7517_jwks;
 mod rfc7636_pkce;

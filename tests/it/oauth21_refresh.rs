@@ -314,6 +314,34 @@ on_every_backend! {
         app.refresh(&token).await.assert_status(200);
     }
 
+    /// What the client is not registered for any more, no new access token has.
+    async fn a_refresh_gives_only_what_the_client_is_still_registered_for(server) {
+        let app = server.client("app").await;
+        let tokens = app.tokens().await;
+        app.limit_to("openid read offline_access").await;
+        let node = server.fresh_node().await;
+        let app = app.at(&node);
+        let refreshed = app.refresh(&tokens.refresh_token()).await;
+        assert_eq!((refreshed.member("scope"), refreshed.claims()["scope"].as_str()), ("openid read".to_owned(), Some("openid read")));
+        app.refresh_with(&refreshed.refresh_token(), &[("scope", "write")]).await.assert_error(400, "invalid_scope");
+        app.refresh_with(&refreshed.refresh_token(), &[("scope", "read")]).await.assert_status(200);
+        node.stop().await;
+    }
+
+    /// A lost answer is made good although rotation was switched off meanwhile.
+    async fn a_retry_after_rotation_was_switched_off_gets_the_current_token(server) {
+        let app = server.client("app").await;
+        let first = app.tokens().await.refresh_token();
+        let second = app.refresh(&first).await.refresh_token();
+        app.change("refresh_rotation = 'keep'").await;
+        let node = server.fresh_node().await;
+        let app = app.at(&node);
+        assert_eq!(app.refresh(&first).await.refresh_token(), second);
+        assert_eq!(app.refresh(&second).await.refresh_token(), second);
+        assert_eq!(server.grants().await, ["1"]);
+        node.stop().await;
+    }
+
     /// `refresh_rotation = false`: one token for the life of the grant, for clients that keep it well.
     async fn without_rotation_the_token_stays(server) {
         let app = server.register("app", Registration { rotates: false, ..Default::default() }).await;

@@ -175,6 +175,18 @@ on_every_backend! {
         assert!(is_signed_in(&mut browser).await);
     }
 
+    /// The log says what was ended, not what was asked to be.
+    async fn to_remove_an_app_that_was_never_there_is_no_event(server) {
+        server.client("app").await;
+        let mut browser = server.browser();
+        browser.sign_in_as_someone().await;
+        let audit = server.audit().await;
+        for client_id in ["app", "nothing"] {
+            browser.submit("/account/apps/end", &[("client_id", client_id)]).await.assert_status(200);
+        }
+        assert_eq!(server.audit().await, audit);
+    }
+
     /// Strangers are led to the sign-in form, whatever they ask for.
     async fn strangers_sign_in_first(server) {
         let mut browser = server.browser();

@@ -187,6 +187,18 @@ on_databases! { [Sqlite]
         drop(idle);
     }
 
+    /// A client that asks and asks and does not read what it is told loses its place.
+    async fn who_does_not_read_is_let_go(database) {
+        let settings = [("GRANTOR_LIMITS__CONNECTIONS", "1"), ("GRANTOR_LIMITS__REQUEST_TIMEOUT", "1s")];
+        let server = Process::serve(database, &settings);
+        let mut deaf = Wire::connect(server.port);
+        let requests = "GET /account HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(100);
+        // Until no more goes into the buffers between here and there: from then on the server waits to be read.
+        while deaf.takes(&requests, Duration::from_millis(200)) {}
+        get(&server.url("/health/ready")).await.assert_status(200);
+        drop(deaf);
+    }
+
     /// A server ends with exit code 1, and says why, when it cannot use its database.
     async fn an_unusable_database_is_told(database) {
         let mut server = Process::start_on(database, free_port(), "http://127.0.0.1:1", &[("GRANTOR_DATABASE_URL", "sqlite:/proc/none/grantor.db")]);

@@ -36,6 +36,14 @@ impl Wire {
         let _ = self.0.write_all(text.as_bytes());
     }
 
+    /// Sends bytes, if they can be sent within a moment.
+    pub fn takes(&mut self, text: &str, moment: Duration) -> bool {
+        self.0.set_write_timeout(Some(moment)).unwrap();
+        let sent = self.0.write_all(text.as_bytes());
+        self.0.set_write_timeout(None).unwrap();
+        sent.is_ok()
+    }
+
     /// Up to the empty line.
     pub fn read_head(&mut self) -> String {
         let mut head = Vec::new();
