@@ -85,8 +85,12 @@ impl Database {
             }
             Backend::Postgres => {
                 let name = format!("test_{}", uuid::Uuid::from_u128(rand()).simple());
-                let from = template.map_or_else(String::new, |template| format!(" TEMPLATE {template}"));
-                admin().await.execute(AssertSqlSafe(format!("CREATE DATABASE {name}{from}"))).await.unwrap();
+                let mut admin = admin().await;
+                let from = match template {
+                    None => String::new(),
+                    Some(template) => format!(" TEMPLATE {template}{}", by_file(&mut admin).await),
+                };
+                admin.execute(AssertSqlSafe(format!("CREATE DATABASE {name}{from}"))).await.unwrap();
                 let mut url = url::Url::parse(&cluster()).unwrap();
                 url.set_path(&name);
                 Self { backend, url: url.into(), dir: path, name, _dir: dir }
@@ -155,6 +159,12 @@ fn cluster() -> String {
         "These tests need Postgres, and TEST_DATABASE_URL does not name one. Run 'make test', \
          or one test with 'tests/with-postgres cargo test NAME'.",
     )
+}
+
+/// How a template is copied: as files, five times as fast as through the log, which is the default since Postgres 15.
+async fn by_file(admin: &mut PgConnection) -> &'static str {
+    let version: i32 = sqlx::query_scalar("SELECT current_setting('server_version_num')::integer").fetch_one(admin).await.unwrap();
+    if version >= 150_000 { " STRATEGY FILE_COPY" } else { "" }
 }
 
 async fn admin() -> PgConnection {
