@@ -112,8 +112,8 @@ async fn refuse_reuse(server: &Server, request: &TokenRequest<'_>, first: &Grant
         .with("revoked", !is_double_use);
     if is_double_use {
         server.store().write(RecordEvent(event)).await?;
-    } else {
-        server.store().write(RevokeGrant { grant_id: first.id, event }).await?;
+    } else if server.store().write(RevokeGrant { grant_id: first.id, event }).await? == Swapped::Done {
+        // Of several who find the reuse, the one who revokes says so.
         tracing::warn!(client.id = %first.client_id, grant.id = %first.id, "authorization code reused: what it obtained is revoked");
     }
     Ok(())
