@@ -13,6 +13,8 @@ use url::{Host, Url};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Issuer {
     text: String,
+    /// How much of the text is the origin; the path is what follows.
+    origin_len: usize,
     loopback: bool,
 }
 
@@ -35,7 +37,12 @@ impl Issuer {
 
     /// What a browser sends as `Origin` from our pages (RFC 6454 §6.2).
     pub fn origin(&self) -> &str {
-        &self.text
+        &self.text[..self.origin_len]
+    }
+
+    /// What every path of this server begins with: empty, or `/` and more, without a slash at the end.
+    pub fn path(&self) -> &str {
+        &self.text[self.origin_len..]
     }
 
     /// Whether browsers reach the server over TLS.
@@ -75,7 +82,8 @@ impl FromStr for Issuer {
         if url.scheme() == "http" && !loopback {
             return refuse("must begin with https:// unless its host is loopback (127.0.0.1, [::1], localhost)");
         }
-        Ok(Self { text: text.to_owned(), loopback })
+        let origin_len = normal.len() - url.path().trim_end_matches('/').len();
+        Ok(Self { text: text.to_owned(), origin_len, loopback })
     }
 }
 
