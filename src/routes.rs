@@ -13,7 +13,7 @@ use crate::{
     oauth::metadata::paths,
     pages::{self, account, consent, error::PageError, login, signed_out},
     server::Server,
-    web::{assets, cors, headers, json_error::JsonError, request_log, session},
+    web::{assets, cors, headers, json_error::JsonError, page, request_log, session},
 };
 
 /// The whole server as a service.
@@ -65,7 +65,8 @@ fn for_people(server: &Server) -> Router<Server> {
         .method_not_allowed_fallback(async || PageError::method_not_allowed())
         .layer(session::layer(server))
         .layer(from_fn(session::secure_removal))
-        .route(assets::ROUTE, get(assets::get))
+        .route(assets::ROUTE, get(pages::asset))
         .fallback(async || -> Response { PageError::not_found().into_response() })
         .layer(from_fn_with_state((server.clone(), envelope), request_log::around))
+        .layer(from_fn_with_state(server.clone(), page::around))
 }

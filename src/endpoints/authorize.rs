@@ -10,12 +10,17 @@ use crate::{
     oauth::Params,
     pages::{error::PageError, flow},
     server::Server,
-    web::session::Browser,
+    web::{page::Page, session::Browser},
 };
 
 /// `GET /oauth/authorize`
-pub(crate) async fn get(State(server): State<Server>, RawQuery(query): RawQuery, browser: Browser) -> Result<Response, PageError> {
-    flow::begin(&server, &Params::parse(&query.unwrap_or_default()), &browser).await
+pub(crate) async fn get(
+    State(server): State<Server>,
+    RawQuery(query): RawQuery,
+    page: Page,
+    browser: Browser,
+) -> Result<Response, PageError> {
+    flow::begin(&server, &page, &Params::parse(&query.unwrap_or_default()), &browser).await
 }
 
 /// `HEAD /oauth/authorize`: asks nothing and issues nothing.

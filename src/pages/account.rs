@@ -7,14 +7,14 @@ use axum::{
     response::Response,
 };
 use rust_i18n::t;
-use time::{format_description::BorrowedFormatItem, macros::format_description};
 use uuid::Uuid;
 
 use super::{
-    PAGE, browser_name,
+    browser_name,
     error::PageError,
     flow, form, render,
     views::{Account, AppAccess, Moment, ScopeLine, Session},
+    words,
 };
 use crate::{
     audit::{Actor, AuditEvent, AuditName},
@@ -26,27 +26,26 @@ use crate::{
     web::{
         caller::Caller,
         headers::{ContentPolicy, see_other},
+        page::Page,
         session::{self, Browser},
     },
 };
 
-const DATE_AND_TIME: &[BorrowedFormatItem<'_>] = format_description!("[day padding:none] [month repr:long] [year], [hour]:[minute] UTC");
-
 /// `GET /account`
-pub(crate) async fn get(State(server): State<Server>, browser: Browser) -> Result<Response, PageError> {
+pub(crate) async fn get(State(server): State<Server>, page: Page, browser: Browser) -> Result<Response, PageError> {
     let Some(current) = &browser.session else { return Ok(see_other("/login")?) };
     let Some(person) = server.store().person(current.person_id).await? else { return Ok(see_other("/login")?) };
     let sessions = server.store().browser_sessions_of(person.id, server.clock().now()).await?;
-    let sessions: Vec<SessionText> = sessions.iter().map(|session| SessionText::of(session, session.id == current.id)).collect();
-    let accesses = accesses(&server, person.id).await?;
-    let scopes: Vec<Vec<ScopeLine<'_>>> = accesses.iter().map(|access| access.lines(&server)).collect();
-    let page = Account {
-        page: PAGE,
+    let sessions: Vec<SessionText> = sessions.iter().map(|session| SessionText::of(&page, session, session.id == current.id)).collect();
+    let accesses = accesses(&server, &page, person.id).await?;
+    let scopes: Vec<Vec<ScopeLine<'_>>> = accesses.iter().map(|access| access.lines(&server, &page)).collect();
+    let account = Account {
+        page: &page,
         person: &person.email,
         apps: &accesses.iter().zip(&scopes).map(|(access, scopes)| access.view(scopes)).collect::<Vec<_>>(),
         sessions: &sessions.iter().map(SessionText::view).collect::<Vec<_>>(),
     };
-    Ok(render(&page, ContentPolicy::Account)?)
+    Ok(render(&account, ContentPolicy::Account)?)
 }
 
 /// `POST /account/sign-out`
@@ -99,8 +98,8 @@ struct MomentText {
 }
 
 impl MomentText {
-    fn of(at: Timestamp) -> Self {
-        Self { rfc3339: at.to_string(), text: at.to_date_time().format(&DATE_AND_TIME).unwrap_or_default() }
+    fn of(page: &Page, at: Timestamp) -> Self {
+        Self { rfc3339: at.to_string(), text: words::moment(page.lang, at) }
     }
 
     fn view(&self) -> Moment<'_> {
@@ -117,10 +116,10 @@ struct SessionText {
 }
 
 impl SessionText {
-    fn of(session: &BrowserSession, current: bool) -> Self {
+    fn of(page: &Page, session: &BrowserSession, current: bool) -> Self {
         let browser = match session.user_agent.as_deref().map_or((None, None), browser_name::of) {
             (Some(browser), Some(system)) => {
-                Some(t!("account.browser_on", locale = PAGE.lang, browser = browser, system = system).into_owned())
+                Some(t!("account.browser_on", locale = page.lang, browser = browser, system = system).into_owned())
             }
             (Some(name), None) | (None, Some(name)) => Some(name.to_owned()),
             (None, None) => None,
@@ -128,8 +127,8 @@ impl SessionText {
         Self {
             id: session.id.to_string(),
             browser,
-            signed_in: MomentText::of(session.auth_time),
-            last_seen: MomentText::of(session.last_seen_at),
+            signed_in: MomentText::of(page, session.auth_time),
+            last_seen: MomentText::of(page, session.last_seen_at),
             current,
         }
     }
@@ -158,7 +157,7 @@ struct Access {
 }
 
 /// Consents and live grants together, by client.
-async fn accesses(server: &Server, person_id: Uuid) -> Result<Vec<Access>> {
+async fn accesses(server: &Server, page: &Page, person_id: Uuid) -> Result<Vec<Access>> {
     let mut by_client: BTreeMap<String, (Scope, Timestamp, Option<Timestamp>)> = BTreeMap::new();
     for consent in server.store().consents_of(person_id).await? {
         by_client.insert(consent.client_id.to_string(), (consent.scope, consent.given_at, None));
@@ -174,8 +173,8 @@ async fn accesses(server: &Server, person_id: Uuid) -> Result<Vec<Access>> {
         let Ok(client_id) = ClientId::parse(&client_id) else { continue };
         let Some(client) = server.store().client(&client_id).await? else { continue };
         let Some(returns_to) = client.redirect_uris.first().map(RedirectUri::return_address) else { continue };
-        let since_text = MomentText::of(since);
-        let last_used_text = last_used.map(MomentText::of);
+        let since_text = MomentText::of(page, since);
+        let last_used_text = last_used.map(|at| MomentText::of(page, at));
         accesses.push(Access { client, returns_to, scope, since, last_used, since_text, last_used_text });
     }
     accesses.sort_by_key(|access| std::cmp::Reverse(access.last_used.max(Some(access.since))));
@@ -183,9 +182,9 @@ async fn accesses(server: &Server, person_id: Uuid) -> Result<Vec<Access>> {
 }
 
 impl Access {
-    fn lines<'a>(&'a self, server: &'a Server) -> Vec<ScopeLine<'a>> {
+    fn lines<'a>(&'a self, server: &'a Server, page: &Page) -> Vec<ScopeLine<'a>> {
         let configured = &server.config().scopes;
-        self.scope.tokens().map(|token| ScopeLine::new(PAGE, token, configured.get(token).map(String::as_str))).collect()
+        self.scope.tokens().map(|token| ScopeLine::new(page, token, configured.get(token).map(String::as_str))).collect()
     }
 
     fn view<'a>(&'a self, scopes: &'a [ScopeLine<'a>]) -> AppAccess<'a> {

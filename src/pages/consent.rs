@@ -8,7 +8,6 @@ use axum::{
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 
 use super::{
-    PAGE,
     error::PageError,
     flow::Resumed,
     form, render,
@@ -23,6 +22,7 @@ use crate::{
     web::{
         caller::Caller,
         headers::{ContentPolicy, see_other},
+        page::Page,
         session::Browser,
     },
 };
@@ -30,9 +30,14 @@ use crate::{
 const SECONDS_OF_A_DAY: u64 = 24 * 60 * 60;
 
 /// `GET /consent`
-pub(crate) async fn get(State(server): State<Server>, RawQuery(query): RawQuery, browser: Browser) -> Result<Response, PageError> {
+pub(crate) async fn get(
+    State(server): State<Server>,
+    RawQuery(query): RawQuery,
+    page: Page,
+    browser: Browser,
+) -> Result<Response, PageError> {
     let params = Params::parse(&query.unwrap_or_default());
-    let resumed = match Resumed::open(&server, params.get("request").unwrap_or_default()).await {
+    let resumed = match Resumed::open(&server, &page, params.get("request").unwrap_or_default()).await {
         Ok(resumed) => resumed,
         Err(response) => return Ok(response),
     };
@@ -43,9 +48,15 @@ pub(crate) async fn get(State(server): State<Server>, RawQuery(query): RawQuery,
 }
 
 /// `POST /consent`
-pub(crate) async fn post(State(server): State<Server>, caller: Caller, browser: Browser, request: Request) -> Result<Response, PageError> {
+pub(crate) async fn post(
+    State(server): State<Server>,
+    caller: Caller,
+    page: Page,
+    browser: Browser,
+    request: Request,
+) -> Result<Response, PageError> {
     let params = form(&server, request).await?;
-    let resumed = match Resumed::open(&server, params.get("request").unwrap_or_default()).await {
+    let resumed = match Resumed::open(&server, &page, params.get("request").unwrap_or_default()).await {
         Ok(resumed) => resumed,
         Err(response) => return Ok(response),
     };
@@ -97,14 +108,14 @@ async fn show(server: &Server, resumed: &Resumed, session: &BrowserSession, scop
     let config = server.config();
     let person = server.store().person(session.person_id).await?;
     let scopes: Vec<ScopeLine<'_>> =
-        scope.tokens().map(|token| ScopeLine::new(PAGE, token, config.scopes.get(token).map(String::as_str))).collect();
+        scope.tokens().map(|token| ScopeLine::new(&resumed.page, token, config.scopes.get(token).map(String::as_str))).collect();
     let lasts = if scope.contains(OFFLINE_ACCESS) {
         Lasts::UntilRemoved { days: config.tokens.refresh_token_ttl.as_secs().div_ceil(SECONDS_OF_A_DAY) }
     } else {
         Lasts::UntilSignOut
     };
     let page = Consent {
-        page: PAGE,
+        page: &resumed.page,
         app: resumed.app(),
         person: person.as_ref().map_or("", |person| &person.email),
         other_account_url: &resumed.other_account_url(),

@@ -6,14 +6,14 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 
 use super::{
-    PAGE, render,
+    render,
     views::{ErrorKind, ErrorPage},
 };
 use crate::{
     error::Error,
     oauth::OAuthError,
     secret,
-    web::{headers::ContentPolicy, request_log},
+    web::{headers::ContentPolicy, page::Page, request_log},
 };
 
 /// An error on its way to a person.
@@ -83,7 +83,7 @@ impl ErrorKind {
 impl IntoResponse for PageError {
     fn into_response(self) -> Response {
         let id = request_log::current_id().unwrap_or_else(|| uuid::Uuid::from_bytes(secret::random())).to_string();
-        let page = ErrorPage { page: PAGE, kind: self.kind, id: &id, remedy: self.remedy.as_deref() };
+        let page = ErrorPage { page: &Page::current(), kind: self.kind, id: &id, remedy: self.remedy.as_deref() };
         let mut response = render(&page, ContentPolicy::Flow).unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response());
         *response.status_mut() = self.kind.status();
         if let Some(seconds) = self.retry_after {

@@ -3,7 +3,6 @@
 use axum::response::{IntoResponse, Response};
 
 use super::{
-    PAGE,
     error::PageError,
     views::{App, ErrorKind, Place},
 };
@@ -11,10 +10,10 @@ use crate::{
     clock::Timestamp,
     error::Result,
     interaction::{self, Answer, Next, Pending, Refusal, Visit},
-    oauth::{AuthorizationRequest, Client, Issuer, Params, ReturnAddress},
+    oauth::{AuthorizationRequest, Client, Params, ReturnAddress},
     response_modes,
     server::Server,
-    web::{headers::see_other, session::Browser},
+    web::{headers::see_other, page::Page, session::Browser},
 };
 
 /// A sealed request that was opened and checked again.
@@ -23,15 +22,17 @@ pub(super) struct Resumed {
     pub asked_at: Timestamp,
     /// As it came, for the next form.
     pub sealed: String,
+    /// How it is shown.
+    pub page: Page,
 }
 
 impl Resumed {
     /// Opens the parameter and validates the request anew: client and consent may have changed meanwhile.
-    pub(super) async fn open(server: &Server, sealed: &str) -> Result<Self, Response> {
+    pub(super) async fn open(server: &Server, page: &Page, sealed: &str) -> Result<Self, Response> {
         let pending = Pending::open(server, sealed).await.map_err(|error| PageError::from(error).into_response())?;
         let Ok(Pending { params, asked_at }) = pending else { return Err(PageError::of(ErrorKind::Expired).into_response()) };
-        let request = validated(server, &params).await?;
-        Ok(Self { request, asked_at, sealed: sealed.to_owned() })
+        let request = validated(server, page, &params).await?;
+        Ok(Self { request, asked_at, sealed: sealed.to_owned(), page: page.clone() })
     }
 
     pub(super) fn visit<'a>(&'a self, browser: &'a Browser) -> Visit<'a> {
@@ -57,7 +58,7 @@ impl Resumed {
         match next {
             Next::SignIn => see_other(&self.url("/login")),
             Next::AskConsent(_) => see_other(&self.url("/consent")),
-            Next::Answer(answer) => send(&server.config().issuer, &answer),
+            Next::Answer(answer) => response_modes::send(&server.config().issuer, &self.page, &answer),
         }
     }
 }
@@ -70,22 +71,21 @@ pub(super) fn app<'a>(client: &'a Client, address: &'a ReturnAddress) -> App<'a>
 }
 
 /// A request that follows every rule, or the response that says which it breaks, to whom it may be said.
-async fn validated(server: &Server, params: &Params) -> Result<AuthorizationRequest, Response> {
-    let page = |error: PageError| error.into_response();
+async fn validated(server: &Server, page: &Page, params: &Params) -> Result<AuthorizationRequest, Response> {
     match interaction::validate(server, params).await {
         Ok(Ok(request)) => Ok(request),
-        Ok(Err(Refusal::Page(error))) => Err(page(PageError::for_developer(error))),
+        Ok(Err(Refusal::Page(error))) => Err(PageError::for_developer(error).into_response()),
         Ok(Err(Refusal::Reply(reply, error))) => {
             let answer = Answer { reply, outcome: Err(error) };
-            Err(send(&server.config().issuer, &answer).unwrap_or_else(|error| page(error.into())))
+            Err(response_modes::send(&server.config().issuer, page, &answer).unwrap_or_else(|error| PageError::from(error).into_response()))
         }
-        Err(error) => Err(page(error.into())),
+        Err(error) => Err(PageError::from(error).into_response()),
     }
 }
 
 /// Takes up a new authorization request: the authorization endpoint's whole work.
-pub(crate) async fn begin(server: &Server, params: &Params, browser: &Browser) -> Result<Response, PageError> {
-    let request = match validated(server, params).await {
+pub(crate) async fn begin(server: &Server, page: &Page, params: &Params, browser: &Browser) -> Result<Response, PageError> {
+    let request = match validated(server, page, params).await {
         Ok(request) => request,
         Err(response) => return Ok(response),
     };
@@ -93,12 +93,8 @@ pub(crate) async fn begin(server: &Server, params: &Params, browser: &Browser) -
     let visit = Visit { request: &request, asked_at, session: browser.session.as_ref() };
     let next = interaction::proceed(server, &visit).await?;
     if let Next::Answer(answer) = &next {
-        return Ok(send(&server.config().issuer, answer)?);
+        return Ok(response_modes::send(&server.config().issuer, page, answer)?);
     }
     let sealed = Pending { params: request.params.clone(), asked_at }.seal(server).await?;
-    Ok(Resumed { request, asked_at, sealed }.follow(server, next)?)
-}
-
-fn send(issuer: &Issuer, answer: &Answer) -> Result<Response> {
-    response_modes::send(issuer, PAGE, answer)
+    Ok(Resumed { request, asked_at, sealed, page: page.clone() }.follow(server, next)?)
 }

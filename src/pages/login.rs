@@ -7,7 +7,6 @@ use axum::{
 use http::{StatusCode, header};
 
 use super::{
-    PAGE,
     error::PageError,
     flow::Resumed,
     form, render,
@@ -23,14 +22,20 @@ use crate::{
     web::{
         caller::Caller,
         headers::{ContentPolicy, see_other},
+        page::Page,
         session::Browser,
     },
 };
 
 /// `GET /login`
-pub(crate) async fn get(State(server): State<Server>, RawQuery(query): RawQuery, browser: Browser) -> Result<Response, PageError> {
+pub(crate) async fn get(
+    State(server): State<Server>,
+    RawQuery(query): RawQuery,
+    page: Page,
+    browser: Browser,
+) -> Result<Response, PageError> {
     let params = Params::parse(&query.unwrap_or_default());
-    let resumed = match resume(&server, &params).await {
+    let resumed = match resume(&server, &page, &params).await {
         Ok(resumed) => resumed,
         Err(response) => return Ok(response),
     };
@@ -46,7 +51,7 @@ pub(crate) async fn get(State(server): State<Server>, RawQuery(query): RawQuery,
         }
     }
     let hint = resumed.as_ref().and_then(|resumed| resumed.request.login_hint.as_deref());
-    let form = Form { resumed: resumed.as_ref(), known: known.as_ref(), email: hint.unwrap_or_default(), problem: None };
+    let form = Form { page: &page, resumed: resumed.as_ref(), known: known.as_ref(), email: hint.unwrap_or_default(), problem: None };
     Ok(form.show()?)
 }
 
@@ -54,18 +59,19 @@ pub(crate) async fn get(State(server): State<Server>, RawQuery(query): RawQuery,
 pub(crate) async fn post(
     State(server): State<Server>,
     caller: Caller,
+    page: Page,
     mut browser: Browser,
     request: Request,
 ) -> Result<Response, PageError> {
     let params = form(&server, request).await?;
-    let resumed = match resume(&server, &params).await {
+    let resumed = match resume(&server, &page, &params).await {
         Ok(resumed) => resumed,
         Err(response) => return Ok(response),
     };
     let email = params.get("email").unwrap_or_default();
     let password = params.get("password").unwrap_or_default();
     let known = signed_in(&server, &browser).await?.filter(|known| known.email == email);
-    let form = |problem| Form { resumed: resumed.as_ref(), known: known.as_ref(), email, problem: Some(problem) };
+    let form = |problem| Form { page: &page, resumed: resumed.as_ref(), known: known.as_ref(), email, problem: Some(problem) };
     let person = match sign_in::with_password(&server, email, password, caller.origin).await {
         Ok(Some(person)) => person,
         Ok(None) => return Ok(form(SignInProblem::WrongCredentials).show()?),
@@ -88,10 +94,10 @@ pub(crate) async fn post(
     }
 }
 
-async fn resume(server: &Server, params: &Params) -> Result<Option<Resumed>, Response> {
+async fn resume(server: &Server, page: &Page, params: &Params) -> Result<Option<Resumed>, Response> {
     match params.get("request") {
         None => Ok(None),
-        Some(sealed) => Resumed::open(server, sealed).await.map(Some),
+        Some(sealed) => Resumed::open(server, page, sealed).await.map(Some),
     }
 }
 
@@ -104,6 +110,7 @@ async fn signed_in(server: &Server, browser: &Browser) -> Result<Option<Person>>
 
 /// What the form shows.
 struct Form<'a> {
+    page: &'a Page,
     resumed: Option<&'a Resumed>,
     /// Who is asked for the password once more.
     known: Option<&'a Person>,
@@ -120,7 +127,7 @@ impl Form<'_> {
             _ => SigningIn::Anyone { email: self.email },
         };
         let page = Login {
-            page: PAGE,
+            page: self.page,
             app: self.resumed.map(Resumed::app),
             request: self.resumed.map(|resumed| resumed.sealed.as_str()),
             person,

@@ -10,36 +10,38 @@ pub(crate) mod signed_out;
 mod browser_name;
 mod sentence;
 mod views;
+mod words;
 
 use askama::Template;
 use axum::{
-    extract::{Request, State},
+    extract::{Path, Request, State, rejection::PathRejection},
     middleware::Next,
     response::{Html, IntoResponse, Response},
 };
-use http::Method;
+use http::{HeaderMap, Method};
 
 use crate::{
     error::{Error, Result},
     oauth::Params,
     server::Server,
     web::{
-        cross_site,
+        assets, cross_site,
         form::{self, NoForm},
         headers::{ContentPolicy, protect_page},
-        page::Page,
     },
 };
 use error::PageError;
 use views::ErrorKind;
 
-/// The language of every page so far.
-pub(crate) const PAGE: Page<'static> = Page::english("");
-
 /// Renders a page with the headers that protect it.
 fn render(template: &impl Template, policy: ContentPolicy) -> Result<Response> {
     let html = template.render().map_err(Error::internal)?;
     Ok(protect_page(Html(html).into_response(), policy))
+}
+
+/// `GET /assets/{name}`
+pub(crate) async fn asset(name: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Result<Response, PageError> {
+    name.ok().and_then(|Path(name)| assets::get(&name, &headers)).ok_or_else(PageError::not_found)
 }
 
 /// Reads the form that a page of ours posts.

@@ -2,10 +2,10 @@
 
 use axum::response::Response;
 
-use super::{PAGE, error::PageError, render, views::SignedOut};
-use crate::web::headers::ContentPolicy;
+use super::{error::PageError, render, views::SignedOut};
+use crate::web::{headers::ContentPolicy, page::Page};
 
 /// `GET /signed-out`
-pub(crate) async fn get() -> Result<Response, PageError> {
-    Ok(render(&SignedOut { page: PAGE }, ContentPolicy::Flow)?)
+pub(crate) async fn get(page: Page) -> Result<Response, PageError> {
+    Ok(render(&SignedOut { page: &page }, ContentPolicy::Flow)?)
 }

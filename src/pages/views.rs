@@ -6,6 +6,7 @@ use askama::Template;
 use rust_i18n::t;
 
 use super::sentence::{Shown, sentence};
+use super::words::number;
 use crate::web::assets::asset;
 use crate::web::page::Page;
 
@@ -62,7 +63,7 @@ pub(crate) struct ScopeLine<'a> {
 
 impl<'a> ScopeLine<'a> {
     /// `configured` is the operator's sentence for this scope and goes before ours.
-    pub(crate) fn new(page: Page<'_>, name: &'a str, configured: Option<&'a str>) -> Self {
+    pub(crate) fn new(page: &Page, name: &'a str, configured: Option<&'a str>) -> Self {
         let sentence = configured.map(Cow::Borrowed).or_else(|| well_known(page.lang, name));
         Self { name, sentence }
     }
@@ -85,7 +86,7 @@ fn well_known(lang: &str, scope: &str) -> Option<Cow<'static, str>> {
 #[derive(Template)]
 #[template(path = "login.html")]
 pub(crate) struct Login<'a> {
-    pub(crate) page: Page<'a>,
+    pub(crate) page: &'a Page,
     /// Without one, the person goes on to the account page.
     pub(crate) app: Option<App<'a>>,
     /// The sealed authorization request.
@@ -131,7 +132,7 @@ impl Login<'_> {
 #[derive(Template)]
 #[template(path = "consent.html")]
 pub(crate) struct Consent<'a> {
-    pub(crate) page: Page<'a>,
+    pub(crate) page: &'a Page,
     pub(crate) app: App<'a>,
     /// The e-mail or the name of who is signed in.
     pub(crate) person: &'a str,
@@ -158,14 +159,14 @@ pub(crate) enum Lasts {
 #[derive(Template)]
 #[template(path = "signed_out.html")]
 pub(crate) struct SignedOut<'a> {
-    pub(crate) page: Page<'a>,
+    pub(crate) page: &'a Page,
 }
 
 /// A fixed sentence, the id under which the log knows more, and for developers what to change.
 #[derive(Template)]
 #[template(path = "error.html")]
 pub(crate) struct ErrorPage<'a> {
-    pub(crate) page: Page<'a>,
+    pub(crate) page: &'a Page,
     pub(crate) kind: ErrorKind,
     pub(crate) id: &'a str,
     pub(crate) remedy: Option<&'a str>,
@@ -227,7 +228,7 @@ impl ErrorKind {
 #[derive(Template)]
 #[template(path = "account.html")]
 pub(crate) struct Account<'a> {
-    pub(crate) page: Page<'a>,
+    pub(crate) page: &'a Page,
     /// The e-mail or the name of who is signed in.
     pub(crate) person: &'a str,
     pub(crate) apps: &'a [AppAccess<'a>],

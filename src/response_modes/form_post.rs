@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-pub(super) fn send(page: Page<'_>, return_address: &ReturnAddress, params: &[(&'static str, &str)]) -> Result<Response> {
+pub(super) fn send(page: &Page, return_address: &ReturnAddress, params: &[(&'static str, &str)]) -> Result<Response> {
     let html = FormPost { page, action: return_address.as_str(), fields: params }.render().map_err(Error::internal)?;
     Ok(protect_page(Html(html).into_response(), ContentPolicy::FormPost))
 }
@@ -24,7 +24,7 @@ pub(super) fn send(page: Page<'_>, return_address: &ReturnAddress, params: &[(&'
 #[derive(Template)]
 #[template(path = "form_post.html")]
 struct FormPost<'a> {
-    page: Page<'a>,
+    page: &'a Page,
     /// The redirect URI, exactly.
     action: &'a str,
     fields: &'a [(&'a str, &'a str)],
@@ -33,10 +33,12 @@ struct FormPost<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::language::Language;
 
     #[test]
     fn values_cannot_leave_their_attributes() {
-        let html = FormPost { page: Page::english(""), action: "https://app.example/?a=\"b&c='d'", fields: &[("state", "\"><script>")] }
+        let page = Page::new(Language::ENGLISH, "");
+        let html = FormPost { page: &page, action: "https://app.example/?a=\"b&c='d'", fields: &[("state", "\"><script>")] }
             .render()
             .expect("a page");
 

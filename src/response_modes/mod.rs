@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Sends an answer to where it may go: holding the [`crate::oauth::ReturnAddress`] in it is the permission.
-pub(crate) fn send(issuer: &Issuer, page: Page<'_>, answer: &Answer) -> Result<Response> {
+pub(crate) fn send(issuer: &Issuer, page: &Page, answer: &Answer) -> Result<Response> {
     let params = params(issuer, answer);
     match answer.reply.response_mode {
         ResponseMode::Query => query::send(&answer.reply.return_address, &params),

@@ -3,7 +3,6 @@
 use std::sync::LazyLock;
 
 use axum::body::Body;
-use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use sha2::{Digest, Sha256};
@@ -54,19 +53,15 @@ pub(crate) fn asset(name: &str) -> &'static str {
     &asset.expect("templates name only assets that exist").url
 }
 
-/// `GET /assets/{name}`
-#[allow(clippy::unused_async, reason = "a handler is a future")]
-pub(crate) async fn get(Path(name): Path<String>, headers: HeaderMap) -> Response {
-    let asset = ASSETS.iter().find(|asset| asset.url.strip_prefix("/assets/") == Some(&name));
-    let Some(asset) = asset else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
+/// `GET /assets/{name}`; nothing for another name.
+pub(crate) fn get(name: &str, headers: &HeaderMap) -> Option<Response> {
+    let asset = ASSETS.iter().find(|asset| asset.url.strip_prefix("/assets/") == Some(name))?;
     let fixed = [(header::CACHE_CONTROL, CACHE_CONTROL), (header::ETAG, asset.etag.as_str())];
     let unchanged = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known == asset.etag.as_str());
     if unchanged {
-        return (StatusCode::NOT_MODIFIED, fixed).into_response();
+        return Some((StatusCode::NOT_MODIFIED, fixed).into_response());
     }
-    (fixed, [(header::CONTENT_TYPE, asset.content_type)], Body::from(asset.bytes)).into_response()
+    Some((fixed, [(header::CONTENT_TYPE, asset.content_type)], Body::from(asset.bytes)).into_response())
 }
 
 #[cfg(test)]
@@ -75,15 +70,15 @@ mod tests {
 
     use super::*;
 
-    async fn fetch(url: &str, headers: HeaderMap) -> Response {
+    fn fetch(url: &str, headers: &HeaderMap) -> Response {
         let name = url.strip_prefix("/assets/").expect("an asset's address");
-        get(Path(name.to_owned()), headers).await
+        get(name, headers).expect("an asset")
     }
 
     #[tokio::test]
     async fn every_asset_is_served_under_its_address_for_ever() {
         for (name, content_type, bytes) in FILES {
-            let answer = fetch(asset(name), HeaderMap::new()).await;
+            let answer = fetch(asset(name), &HeaderMap::new());
 
             assert_eq!(answer.status(), StatusCode::OK);
             assert_eq!(answer.headers()[header::CONTENT_TYPE], content_type);
@@ -94,24 +89,23 @@ mod tests {
     }
 
     /// RFC 9110 §13.1.2: who already has the content is not sent it again.
-    #[tokio::test]
-    async fn a_known_asset_is_not_sent_again() {
-        let first = fetch(asset("app.css"), HeaderMap::new()).await;
+    #[test]
+    fn a_known_asset_is_not_sent_again() {
+        let first = fetch(asset("app.css"), &HeaderMap::new());
         let etag = first.headers()[header::ETAG].clone();
 
-        let known = fetch(asset("app.css"), HeaderMap::from_iter([(header::IF_NONE_MATCH, etag)])).await;
+        let known = fetch(asset("app.css"), &HeaderMap::from_iter([(header::IF_NONE_MATCH, etag)]));
         assert_eq!(known.status(), StatusCode::NOT_MODIFIED);
 
         let other = HeaderValue::from_static("\"0000000000000000\"");
-        let changed = fetch(asset("app.css"), HeaderMap::from_iter([(header::IF_NONE_MATCH, other)])).await;
+        let changed = fetch(asset("app.css"), &HeaderMap::from_iter([(header::IF_NONE_MATCH, other)]));
         assert_eq!(changed.status(), StatusCode::OK);
     }
 
-    #[tokio::test]
-    async fn other_names_are_not_found() {
+    #[test]
+    fn other_names_are_not_found() {
         for name in ["app.css", "app-0000000000000000.css", "", "../Cargo.toml"] {
-            let answer = get(Path(name.to_owned()), HeaderMap::new()).await;
-            assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{name}");
+            assert!(get(name, &HeaderMap::new()).is_none(), "{name}");
         }
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod cross_site;
 pub(crate) mod form;
 pub(crate) mod headers;
 pub(crate) mod json_error;
+pub(crate) mod language;
 pub(crate) mod listener;
 pub(crate) mod page;
 pub(crate) mod request_log;

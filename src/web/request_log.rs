@@ -75,7 +75,12 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
-    use crate::{clock::Clock, config::Config, pages::error::PageError, web::json_error::JsonError};
+    use crate::{
+        clock::Clock,
+        config::Config,
+        pages::error::PageError,
+        web::{json_error::JsonError, page},
+    };
 
     const AS_JSON: Envelope = |error| JsonError::from(error).into_response();
 
@@ -98,10 +103,11 @@ mod tests {
             .route("/hangs", get(async || std::future::pending::<StatusCode>().await))
             .route("/tells", get(async || current_id().map(|id| id.to_string()).unwrap_or_default()))
             .layer(from_fn_with_state((server.clone(), envelope), around))
+            .layer(from_fn_with_state(server.clone(), page::around))
     }
 
     async fn fetch(router: &Router, path: &str) -> (StatusCode, http::HeaderMap, String) {
-        let request = Request::get(path).body(Body::empty()).expect("a request");
+        let request = Request::get(path).header("accept-language", "de").body(Body::empty()).expect("a request");
         let response = router.clone().oneshot(request).await.expect("an answer");
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
@@ -121,7 +127,7 @@ mod tests {
             if headers["content-type"] == "application/json" {
                 assert!(body.contains("\"server_error\""), "{body}");
             } else {
-                assert!(body.contains(id), "{body}");
+                assert!(body.contains(id) && body.contains("Da ist etwas schiefgegangen"), "{body}");
             }
 
             let (status, headers, body) = fetch(&router, "/tells").await;
@@ -136,8 +142,9 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let server = server(&dir).await;
         for envelope in [AS_JSON, PageError::envelope] {
-            let (status, headers, _) = fetch(&router(&server, envelope), "/hangs").await;
+            let (status, headers, body) = fetch(&router(&server, envelope), "/hangs").await;
             assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+            assert!(headers["content-type"] == "application/json" || body.contains("Einen Moment, bitte"), "{body}");
             assert_eq!(headers["retry-after"], "1");
             assert!(headers.contains_key("x-request-id"));
         }

@@ -30,6 +30,7 @@ mod oauth2_crate;
 mod oidc_core_prompt_and_max_age;
 mod pages_account;
 mod pages_consent;
+mod pages_language;
 mod pages_login;
 mod races;
 mod rfc7009_revocation;

@@ -42,8 +42,11 @@ fn files(folder: &str, extension: &str) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// The English texts, those of the sample app included.
-fn texts() -> BTreeMap<String, String> {
+/// The sample app of `grantor demo` has these keys and one language.
+const OF_THE_DEMO: &str = "demo.";
+
+/// The texts of each language by its tag, those of the sample app included.
+pub fn languages() -> BTreeMap<String, BTreeMap<String, String>> {
     fn flatten(prefix: &str, table: &toml::Table, texts: &mut BTreeMap<String, String>) {
         for (name, value) in table {
             let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
@@ -56,13 +59,23 @@ fn texts() -> BTreeMap<String, String> {
             }
         }
     }
-    let mut texts = BTreeMap::new();
+    let mut languages = BTreeMap::new();
     for (file, text) in files("locales", "toml") {
-        if file.file_stem().is_some_and(|stem| stem == "en" || stem.to_string_lossy().ends_with(".en")) {
-            flatten("", &text.parse().expect("TOML"), &mut texts);
-        }
+        let stem = file.file_stem().expect("a name").to_string_lossy();
+        let tag = stem.rsplit('.').next().expect("a tag");
+        flatten("", &text.parse().expect("TOML"), languages.entry(tag.to_owned()).or_default());
     }
-    texts
+    languages
+}
+
+/// The language that all others follow.
+fn english() -> BTreeMap<String, String> {
+    languages().remove("en").expect("English")
+}
+
+/// Where values go in a text.
+fn places(text: &str) -> BTreeSet<String> {
+    regex(r"%\{(\w+)\}").captures_iter(text).map(|found| found[1].to_owned()).collect()
 }
 
 fn uses() -> Vec<Use> {
@@ -101,7 +114,7 @@ fn end_of_call(rest: &str) -> usize {
 #[test]
 fn every_key_that_is_used_has_a_text_and_every_text_is_used() {
     let used: BTreeSet<_> = uses().into_iter().map(|found| found.key).collect();
-    let known: BTreeSet<_> = texts().into_keys().collect();
+    let known: BTreeSet<_> = english().into_keys().collect();
     let missing: Vec<_> = used.difference(&known).collect();
     let unused: Vec<_> = known.difference(&used).collect();
     assert!(missing.is_empty(), "missing in locales/: {missing:?}");
@@ -109,17 +122,34 @@ fn every_key_that_is_used_has_a_text_and_every_text_is_used() {
 }
 
 #[test]
+fn every_language_has_every_text_with_the_same_values() {
+    let english: BTreeMap<_, _> = english().into_iter().filter(|(key, _)| !key.starts_with(OF_THE_DEMO)).collect();
+    let languages = languages();
+    assert!(languages.len() > 1, "a second language proves that no text is hard-coded");
+    for (tag, mut texts) in languages {
+        texts.retain(|key, _| !key.starts_with(OF_THE_DEMO));
+        let keys = |texts: &BTreeMap<String, String>| texts.keys().cloned().collect::<BTreeSet<_>>();
+        let missing: Vec<_> = keys(&english).difference(&keys(&texts)).cloned().collect();
+        let unused: Vec<_> = keys(&texts).difference(&keys(&english)).cloned().collect();
+        assert!(missing.is_empty() && unused.is_empty(), "locales/{tag}.toml: missing {missing:?}, unused {unused:?}");
+        for (key, text) in &texts {
+            assert_eq!(places(text), places(&english[key]), "{key} in locales/{tag}.toml");
+            assert!(!text.trim().is_empty(), "{key} in locales/{tag}.toml is empty");
+        }
+        assert!(["ltr", "rtl"].contains(&texts["language.dir"].as_str()), "language.dir in locales/{tag}.toml");
+    }
+}
+
+#[test]
 fn every_use_gives_the_values_of_its_text_and_names_its_language() {
-    let place = regex(r"%\{(\w+)\}");
-    let texts = texts();
+    let texts = english();
     for Use { file, macro_name, key, mut arguments } in uses() {
         let named = arguments.remove("locale");
         // `sentence!` cannot be called without, and the sample app has one language.
-        let needless = macro_name == "sentence" || key.starts_with("demo.");
+        let needless = macro_name == "sentence" || key.starts_with(OF_THE_DEMO);
         assert!(named || needless, "{key} in {}: the language is not named", file.display());
         let text = texts.get(&key).expect("a text for every key");
-        let places: BTreeSet<_> = place.captures_iter(text).map(|found| found[1].to_owned()).collect();
-        assert_eq!(arguments, places, "{key} in {}", file.display());
+        assert_eq!(arguments, places(text), "{key} in {}", file.display());
     }
 }
 

@@ -38,18 +38,26 @@ impl TestServer {
 pub struct Browser<'a> {
     pub server: &'a TestServer,
     pub cookies: BTreeMap<String, String>,
+    /// What it sends as `Accept-Language`, if anything.
+    pub languages: &'static str,
     /// What it shows, or where it stopped.
     pub shown: Option<Answer>,
 }
 
 impl<'a> Browser<'a> {
     pub fn new(server: &'a TestServer) -> Self {
-        Self { server, cookies: BTreeMap::new(), shown: None }
+        Self { server, cookies: BTreeMap::new(), languages: "", shown: None }
+    }
+
+    /// Whose reader prefers these languages.
+    pub fn with_languages(mut self, languages: &'static str) -> Self {
+        self.languages = languages;
+        self
     }
 
     /// The same browser at another node.
     pub fn at<'b>(&self, server: &'b TestServer) -> Browser<'b> {
-        Browser { server, cookies: self.cookies.clone(), shown: None }
+        Browser { server, cookies: self.cookies.clone(), languages: self.languages, shown: None }
     }
 
     /// What it shows.
@@ -83,6 +91,9 @@ impl<'a> Browser<'a> {
         if !self.cookies.is_empty() {
             let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
             request.headers_mut().insert("cookie", cookies.join("; ").parse().unwrap());
+        }
+        if !self.languages.is_empty() {
+            request.headers_mut().insert("accept-language", self.languages.parse().unwrap());
         }
         let answer = self.server.send(request).await;
         for cookie in answer.headers.get_all("set-cookie") {
