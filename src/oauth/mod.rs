@@ -29,3 +29,6 @@ pub use redirect_uri::{RedirectUri, ReturnAddress};
 pub use resource::Resource;
 pub use response_mode::ResponseMode;
 pub use scope::Scope;
+
+#[cfg(test)]
+mod tests;

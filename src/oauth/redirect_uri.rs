@@ -24,6 +24,8 @@ pub enum UnacceptableRedirectUri {
     Fragment,
     #[error("it must not have a user name or password")]
     Userinfo,
+    #[error("its host must be written as browsers show it, such as app.example.com or 127.0.0.1:8080")]
+    Host,
     #[error("it must not have a wildcard (*): register each URI")]
     Wildcard,
     #[error("http:// is for loopback only (127.0.0.1, [::1], localhost): use https://")]
@@ -52,8 +54,9 @@ impl RedirectUri {
             return Err(Unacceptable::Userinfo);
         }
         match url.scheme() {
-            // `https:/host` parses, but no browser or client writes it.
-            "https" | "http" if authority(text).is_none() => return Err(Unacceptable::NotAbsolute),
+            // `https:/host` and `HTTPS://host` parse, but no browser or client writes them.
+            "https" | "http" if !text.starts_with("https://") && !text.starts_with("http://") => return Err(Unacceptable::NotAbsolute),
+            "https" | "http" if !shows_its_host(text, &url) => return Err(Unacceptable::Host),
             "https" => {}
             "http" if url.host().is_some_and(|host| is_loopback(&host)) => {}
             "http" => return Err(Unacceptable::PlainHttp),
@@ -98,6 +101,17 @@ impl fmt::Display for RedirectUri {
 fn authority(text: &str) -> Option<&str> {
     let (_, rest) = text.split_once("://")?;
     rest.split(['/', '?']).next()
+}
+
+/// Whether the host stands there as browsers read it. People are shown what is written (RFC 8252 §8.6), and
+/// `https://0x7f.1/`, `https://a.example\b/` and `https:///a.example/` lead elsewhere than they say.
+fn shows_its_host(text: &str, url: &Url) -> bool {
+    let Some((authority, host)) = authority(text).zip(url.host_str()) else { return false };
+    let is_port =
+        |text: &str| text.strip_prefix(':').is_some_and(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()));
+    authority
+        .split_at_checked(host.len())
+        .is_some_and(|(written, rest)| written.eq_ignore_ascii_case(host) && (rest.is_empty() || is_port(rest)))
 }
 
 /// An `http` URI on a loopback host, without its port.
@@ -198,6 +212,7 @@ mod tests {
             ("https://*.example.com/", Unacceptable::Wildcard),
             ("http://app.example.com/", Unacceptable::PlainHttp),
             ("http://127.0.0.1.example.com/", Unacceptable::PlainHttp),
+            ("HTTPS://app.example.com/", Unacceptable::NotAbsolute),
             ("javascript:alert(1)", Unacceptable::SchemeWithoutDot),
             ("myapp:/callback", Unacceptable::SchemeWithoutDot),
         ] {
@@ -205,6 +220,24 @@ mod tests {
         }
         let confidential = RedirectUri::register("com.example.app:/callback", ClientType::Confidential);
         assert_eq!(confidential, Err(Unacceptable::PrivateUseOfConfidential));
+    }
+
+    /// What people would be shown is not where their browsers would go.
+    #[test]
+    fn a_host_that_is_not_what_it_seems_is_refused() {
+        for text in [
+            "https://0x7f.1/",
+            "https://2130706433/",
+            "http://[0:0:0:0:0:0:0:1]/",
+            "https://%65vil.example/",
+            "https://app.example.com\\.evil.example/",
+            "https:///evil.example/",
+            "https://app.example.com:\\",
+            "http://127.0.0.1:/callback",
+        ] {
+            assert_eq!(public(text), Err(Unacceptable::Host), "{text}");
+        }
+        assert!(public("https://APP.example.com:443/").is_ok());
     }
 
     #[test]
