@@ -171,6 +171,33 @@ mod tests {
         assert!(!format!("{error:?}").contains("secret"), "{error:?}");
     }
 
+    /// Whatever comes back: a bounded answer or an error, never a panic.
+    #[test]
+    fn any_bytes_are_an_answer_within_the_limit_or_an_error() {
+        use proptest::{prelude::*, test_runner::Config};
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let head = "(HTTP/1\\.[01] [1-5][0-9]{2} [ -~]{0,8}\r\n)?(Content-Length: [0-9]{1,20}\r\n|Transfer-Encoding: chunked\r\n|[a-zA-Z: ]{0,12}\r\n){0,3}(\r\n)?";
+        let bytes = (head, prop::collection::vec(any::<u8>(), 0..64)).prop_map(|(head, body)| [head.into_bytes(), body].concat());
+        // Each is a connection: a tenth of what parsers without one are asked.
+        let config = Config { cases: (Config::default().cases / 10).max(1), ..Config::default() };
+        proptest!(config, |(bytes in bytes)| {
+            let answer = runtime.block_on(async {
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let address = listener.local_addr().unwrap();
+                let other = async {
+                    let (mut stream, _) = listener.accept().await.unwrap();
+                    let _ = stream.read(&mut [0; 1024]).await;
+                    let _ = stream.write_all(&bytes).await;
+                };
+                let impatient = Limits { timeout: Duration::from_secs(2), body: 40, ..Limits::default() };
+                let outbound = Outbound::new(impatient).unwrap();
+                tokio::join!(outbound.send(get_request(address)), other).0
+            });
+            prop_assert!(answer.is_err() || answer.is_ok_and(|answer| answer.body().len() <= 40));
+        });
+    }
+
     #[tokio::test]
     async fn it_says_who_asks() {
         let router =

@@ -235,6 +235,8 @@ fn open(key: &LessSafeKey, associated: &[u8], sealed: &[u8]) -> Option<Zeroizing
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn master_key() -> MasterKey {
@@ -266,6 +268,58 @@ mod tests {
         assert_ne!(key.sign(&[b"ab", b"c"]), key.sign(&[b"a", b"bc"]));
         assert!(key.verify(&[b"ab", b"c"], &key.sign(&[b"ab", b"c"])));
         assert!(!key.verify(&[b"ab", b"c"], b""));
+    }
+
+    fn flipped(bytes: &[u8], bit: prop::sample::Index) -> Vec<u8> {
+        let mut changed = bytes.to_vec();
+        let bit = bit.index(changed.len() * 8);
+        changed[bit / 8] ^= 1 << (bit % 8);
+        changed
+    }
+
+    fn slices(parts: &[String]) -> Vec<&[u8]> {
+        parts.iter().map(String::as_bytes).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sealed_opens_as_it_was_and_not_at_all_if_one_bit_differs(
+            plain in prop::collection::vec(any::<u8>(), 0..80),
+            kid in ".{0,8}",
+            bit in any::<prop::sample::Index>(),
+        ) {
+            let key = master_key();
+            let sealed = key.seal_stored_key(&kid, &plain);
+            prop_assert_eq!(key.open_stored_key(&kid, &sealed).map(|opened| opened.to_vec()), Some(plain.clone()));
+            prop_assert!(key.open_stored_key(&kid, &flipped(&sealed, bit)).is_none());
+
+            let parameter = key.seal_authorization_request(&plain);
+            prop_assert_eq!(key.open_authorization_request(&parameter).map(|opened| opened.to_vec()), Some(plain));
+            let changed = String::from_utf8(flipped(parameter.as_bytes(), bit)).unwrap_or_default();
+            prop_assert!(key.open_authorization_request(&changed).is_none(), "{}", changed);
+        }
+
+        #[test]
+        fn nothing_but_our_own_is_opened_and_no_text_makes_opening_panic(text in ".{0,80}", bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            prop_assert!(master_key().open_authorization_request(&text).is_none());
+            prop_assert!(master_key().open_stored_key("a", &bytes).is_none());
+            prop_assert!(!master_key().consent_form_is_bound(&[b"session"], &text));
+            prop_assert!(!MacKey::new(&[1; 32]).verify(&[b"grant"], &bytes));
+        }
+
+        #[test]
+        fn a_mac_is_of_its_parts_alone(
+            parts in prop::collection::vec("[ab]{0,2}", 0..4),
+            others in prop::collection::vec("[ab]{0,2}", 0..4),
+            bit in any::<prop::sample::Index>(),
+        ) {
+            let key = MacKey::new(&[1; 32]);
+            let mac = key.sign(&slices(&parts));
+            prop_assert_eq!(key.verify(&slices(&others), &mac), parts == others);
+            prop_assert!(!key.verify(&slices(&parts), &flipped(&mac, bit)));
+            let bound = master_key().bind_consent_form(&slices(&parts));
+            prop_assert_eq!(master_key().consent_form_is_bound(&slices(&others), &bound), parts == others);
+        }
     }
 
     #[test]

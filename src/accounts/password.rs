@@ -107,3 +107,23 @@ async fn in_a_thread<T: Send + 'static>(
     });
     done.await.map_err(Error::internal)?
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_password_has_1_to_256_bytes_in_any_unicode_form(text in prop_oneof![".{0,8}", "[a\u{e9}\u{301}\u{1100}-\u{11ff}]{0,300}"]) {
+            let composed: String = text.nfc().collect();
+            let parsed = Password::parse(&text);
+            prop_assert_eq!(parsed.is_ok(), (1..=MAX_LEN).contains(&composed.len()));
+            let Ok(password) = parsed else { return Ok(()) };
+            let decomposed: String = text.nfd().collect();
+            prop_assert_eq!(&*password.0, &composed);
+            prop_assert_eq!(Password::parse(&decomposed).ok().map(|again| again.0.to_string()), Some(composed));
+        }
+    }
+}

@@ -67,5 +67,31 @@ mod tests {
                 let _ = parse(&header);
             }
         }
+
+        /// RFC 7617 §2, OAuth 2.1 §2.4.1: what is read says what was sent, up to the spelling of its encodings.
+        #[test]
+        fn what_is_read_is_what_base64_and_form_encoding_hold(text in "[a-z:+% 0-9A-F\u{fc}]{0,20}", scheme in "[bB]asic|BASIC|Bearer|Basi") {
+            let header = HeaderValue::from_str(&format!("{scheme} {}", BASE64_STANDARD.encode(&text))).unwrap();
+            let parts = text.split_once(':').map(|(id, secret)| (form_decoded(id), form_decoded(secret)));
+            let expected = match parts {
+                Some((Some(id), Some(secret))) if scheme.eq_ignore_ascii_case("basic") => Some((id, secret)),
+                _ => None,
+            };
+            let credentials = parse(&header).map(|read| (read.client_id, read.secret.unwrap().expose().to_owned()));
+            prop_assert_eq!(credentials, expected);
+        }
+
+        /// Any id and secret get through, whatever characters they have.
+        #[test]
+        fn every_id_and_secret_can_be_sent(id in ".{0,12}", secret in ".{0,12}") {
+            let encoded = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+            prop_assert_eq!(read(&format!("{}:{}", encoded(&id), encoded(&secret))), Some((id, secret)));
+        }
+
+        #[test]
+        fn a_form_is_decoded_as_the_url_standard_says(text in "[a-z+%0-9A-F\u{fc}]{0,20}") {
+            let as_form = url::form_urlencoded::parse(format!("name={text}").as_bytes()).next().map(|(_, value)| value.into_owned());
+            prop_assert!(form_decoded(&text).is_none_or(|decoded| Some(decoded) == as_form), "{}", text);
+        }
     }
 }

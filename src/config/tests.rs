@@ -1,6 +1,7 @@
 //! The whole way from what is said to what is used.
 
 mod documentation;
+mod hostile;
 
 use std::{fs, time::Duration};
 

@@ -83,3 +83,6 @@ impl SampleApp {
             .with_state(app))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::{
     oauth::{Document, OAuthError},
-    web::json_error::JsonError,
+    web::{entity_tag, json_error::JsonError},
 };
 
 /// The answer to a method that an endpoint does not have; the router adds `Allow`.
@@ -26,10 +26,7 @@ pub(crate) async fn method_not_allowed() -> JsonError {
 
 /// A public document that caches may keep (RFC 9111), with its entity tag.
 fn cacheable(request_headers: &HeaderMap, document: &Document, max_age: u64) -> Response {
-    let is_known = request_headers
-        .get(header::IF_NONE_MATCH)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|known| known.split(',').map(|tag| tag.trim().trim_start_matches("W/")).any(|tag| tag == document.etag || tag == "*"));
+    let is_known = entity_tag::is_known(request_headers, &document.etag);
     let mut response = if is_known { StatusCode::NOT_MODIFIED.into_response() } else { document.body.clone().into_response() };
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -33,6 +33,8 @@ pub(super) fn of(user_agent: &str) -> (Option<&'static str>, Option<&'static str
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -58,5 +60,14 @@ mod tests {
             assert_eq!(of(user_agent), (Some(browser), Some(system)), "{user_agent}");
         }
         assert_eq!(of("something else"), (None, None));
+    }
+
+    proptest! {
+        /// Nothing of the header itself is shown.
+        #[test]
+        fn any_header_gives_a_name_of_ours_or_none(text in prop_oneof!["\\PC{0,60}", "(Mozilla/|Chrome/|Safari/|Edg/|curl/|Linux|<b>|iPhone| ){0,6}"]) {
+            let named = |names: &[(&str, &'static str)]| names.iter().filter(|(token, _)| text.contains(token)).map(|(_, name)| *name).next();
+            prop_assert_eq!(of(&text), (named(BROWSERS), named(SYSTEMS)));
+        }
     }
 }

@@ -7,6 +7,8 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use sha2::{Digest, Sha256};
 
+use super::entity_tag;
+
 /// The route of [`get`], below the issuer's path.
 pub(crate) const ROUTE: &str = "/assets/{name}";
 
@@ -57,8 +59,7 @@ pub(crate) fn asset(name: &str) -> &'static str {
 pub(crate) fn get(name: &str, headers: &HeaderMap) -> Option<Response> {
     let asset = ASSETS.iter().find(|asset| asset.url.strip_prefix("/assets/") == Some(name))?;
     let fixed = [(header::CACHE_CONTROL, CACHE_CONTROL), (header::ETAG, asset.etag.as_str())];
-    let unchanged = headers.get(header::IF_NONE_MATCH).is_some_and(|known| known == asset.etag.as_str());
-    if unchanged {
+    if entity_tag::is_known(headers, &asset.etag) {
         return Some((StatusCode::NOT_MODIFIED, fixed).into_response());
     }
     Some((fixed, [(header::CONTENT_TYPE, asset.content_type)], Body::from(asset.bytes)).into_response())

@@ -15,6 +15,8 @@ pub(crate) fn is_same_site(headers: &HeaderMap, issuer: &Issuer) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn is_same(headers: &[(&'static str, &str)]) -> bool {
@@ -33,5 +35,25 @@ mod tests {
             assert!(!is_same(&[("origin", origin)]), "{origin}");
         }
         assert!(!is_same(&[]));
+    }
+
+    proptest! {
+        #[test]
+        fn no_other_bytes_are_our_own(
+            site in prop::option::of(prop_oneof!["(same-origin|none|cross-site)[ ,;]?", "\\PC{0,12}"]),
+            origin in prop::option::of(prop_oneof!["https?://(AUTH|auth)\\.example\\.com(:443|/|\\.)?", "\\PC{0,30}"]),
+        ) {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [("sec-fetch-site", &site), ("origin", &origin)] {
+                let Some(value) = value else { continue };
+                let Ok(value) = http::HeaderValue::from_bytes(value.as_bytes()) else { return Ok(()) };
+                headers.insert(name, value);
+            }
+            let expected = match (site.as_deref(), origin.as_deref()) {
+                (Some(site), _) => ["same-origin", "none"].contains(&site),
+                (None, origin) => origin == Some("https://auth.example.com"),
+            };
+            prop_assert_eq!(is_same_site(&headers, &"https://auth.example.com".parse::<Issuer>().unwrap()), expected);
+        }
     }
 }

@@ -4,7 +4,7 @@ use axum::{
     body::to_bytes,
     extract::{FromRequest, Request},
 };
-use http::{StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
 
 use super::json_error::JsonError;
 use crate::{
@@ -23,9 +23,7 @@ pub(crate) enum NoForm {
 
 /// Reads the body of a request as a form.
 pub(crate) async fn read(server: &Server, request: Request) -> Result<Params, NoForm> {
-    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+    if !says_that_it_is_a_form(request.headers()) {
         return Err(NoForm::NotAForm);
     }
     let body = to_bytes(request.into_body(), server.config().limits.request_body).await.map_err(|error| {
@@ -35,6 +33,13 @@ pub(crate) async fn read(server: &Server, request: Request) -> Result<Params, No
     })?;
     let text = std::str::from_utf8(&body).map_err(|_| NoForm::NotAForm)?;
     Ok(Params::parse(text))
+}
+
+/// The media type in any case, with any parameters (RFC 9110 §8.3.1).
+fn says_that_it_is_a_form(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
 /// A form for an endpoint that answers with JSON.
@@ -53,5 +58,27 @@ impl FromRequest<Server> for Form {
                 OAuthError::invalid_request("The body is larger than this server accepts."),
             ),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_content_type_is_that_of_a_form_or_not(
+            value in prop_oneof![
+                "[ \t]?([aA]pplication|text)/(x-www-form-urlencoded|X-WWW-FORM-URLENCODED|json)[ \t]?(;[ -~]{0,12}|[ -~]{0,2})",
+                "\\PC{0,40}"
+            ]
+        ) {
+            let Ok(header) = HeaderValue::from_bytes(value.as_bytes()) else { return Ok(()) };
+            let form = regex::Regex::new(r"^[ \t]*(?i:application/x-www-form-urlencoded)[ \t]*(;[\x20-\x7e\t]*)?$").unwrap();
+            prop_assert_eq!(says_that_it_is_a_form(&HeaderMap::from_iter([(CONTENT_TYPE, header)])), form.is_match(&value));
+        }
     }
 }

@@ -4,6 +4,7 @@ pub(crate) mod assets;
 pub(crate) mod caller;
 pub(crate) mod cors;
 pub(crate) mod cross_site;
+pub(crate) mod entity_tag;
 pub(crate) mod form;
 pub(crate) mod headers;
 pub(crate) mod json_error;
