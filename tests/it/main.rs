@@ -15,6 +15,7 @@ mod cross_site;
 mod demo;
 mod error_pages;
 mod form_post_response_mode;
+mod hostile_bytes;
 mod logs;
 mod nodes;
 mod oauth21_authorization_endpoint;
