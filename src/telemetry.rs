@@ -32,5 +32,7 @@ fn begin_with(config: &Config, directives: &str) {
     } else {
         layer.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed()
     };
-    let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
+    // Not as a filter of the layer: whoever asks whether something would be logged and then logs nothing, as sqlx does, would
+    // leave it behind for the next line of the same thread, which is lost.
+    let _ = tracing_subscriber::registry().with(filter).with(layer).try_init();
 }

@@ -51,7 +51,9 @@ on_databases! { [Sqlite, Postgres]
         let left: Vec<String> = files.filter(|name| name.contains("-wal") || name.contains("-shm")).collect();
         assert!(left.is_empty(), "the database is not one file: {left:?}");
         let log = server.log_text();
-        assert!(log.contains(r#""message":"shutting down""#) && log.contains(r#""message":"ended""#), "{log}");
+        for message in ["ready", "shutting down", "ended"] {
+            assert!(log.contains(&format!(r#""message":"{message}""#)), "no {message}: {log}");
+        }
     }
 
     /// A port that something else holds is a clear error.
