@@ -1,55 +1,81 @@
 //! Every URL of the server, on one page.
 
+use std::collections::BTreeSet;
+
 use axum::{
     Router,
     middleware::{from_fn, from_fn_with_state},
-    response::{IntoResponse, Response},
-    routing::{get, post},
+    response::IntoResponse,
+    routing::{any, get, post},
 };
 
 use crate::{
     endpoints::{authorize, health, introspect, jwks, metadata, method_not_allowed, revoke, token},
     error::Error,
-    oauth::metadata::paths,
-    pages::{self, account, consent, error::PageError, login, signed_out},
+    oauth::metadata::{paths, places},
+    pages::{
+        self, account, consent,
+        error::{self, PageError},
+        login, signed_out,
+    },
     server::Server,
     web::{assets, cors, headers, json_error::JsonError, page, request_log, session},
 };
 
-/// The whole server as a service.
+/// The whole server as a service. Everything is below the issuer's path, but for the documents about the issuer whose place is
+/// at the root of its origin, and what is asked by machines that know only the port.
 pub fn router(server: &Server) -> Router {
-    Router::new()
-        .merge(for_programs(server))
-        .merge(for_people(server))
+    let below_the_path = Router::new().merge(for_programs(server)).merge(for_people(server)).merge(health(server));
+    let placed = match server.config().issuer.path() {
+        "" => below_the_path,
+        path => {
+            let with_a_slash = Router::new().route(&format!("{path}/"), get(pages::home));
+            Router::new().nest(path, below_the_path).merge(as_pages(server, with_a_slash)).merge(health(server))
+        }
+    };
+    placed
+        .merge(well_known(server))
+        .merge(elsewhere(server))
         .layer(from_fn_with_state(server.clone(), headers::on_everything))
         .with_state(server.clone())
 }
 
+/// The metadata in all its places; what else clients look for there is not found, and they may read that.
+fn well_known(server: &Server) -> Router<Server> {
+    let issuer = &server.config().issuer;
+    let roots = BTreeSet::from([String::new(), issuer.path().to_owned()]);
+    let not_found =
+        roots.iter().fold(Router::new(), |router, root| router.route(&format!("{root}/.well-known/{{*name}}"), any(metadata::not_found)));
+    let router = places(issuer).iter().fold(not_found, |router, place| router.route(place, get(metadata::get)));
+    for_any_origin(server, router)
+}
+
 /// Answers in JSON, without cookies.
 fn for_programs(server: &Server) -> Router<Server> {
+    let shared =
+        Router::new().route(paths::JWKS, get(jwks::get)).route(paths::TOKEN, post(token::post)).route(paths::REVOKE, post(revoke::post));
+    let others = Router::new().route(paths::INTROSPECT, post(introspect::post));
+    for_any_origin(server, shared).merge(in_json(server, others))
+}
+
+fn health(server: &Server) -> Router<Server> {
+    in_json(server, Router::new().route("/health/live", get(health::live)).route("/health/ready", get(health::ready)))
+}
+
+fn for_any_origin(server: &Server, router: Router<Server>) -> Router<Server> {
+    // Outermost, so that every status can be read.
+    in_json(server, router).layer(from_fn(cors::allow_any_origin))
+}
+
+fn in_json(server: &Server, router: Router<Server>) -> Router<Server> {
     let envelope: request_log::Envelope = |error: Error| JsonError::from(error).into_response();
-    let from_any_origin = Router::new()
-        .route(paths::METADATA, get(metadata::get))
-        .route(paths::JWKS, get(jwks::get))
-        .route(paths::TOKEN, post(token::post))
-        .route(paths::REVOKE, post(revoke::post))
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn_with_state((server.clone(), envelope), request_log::around))
-        .layer(from_fn(cors::allow_any_origin));
-    let others = Router::new()
-        .route(paths::INTROSPECT, post(introspect::post))
-        .route("/health/live", get(health::live))
-        .route("/health/ready", get(health::ready))
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn_with_state((server.clone(), envelope), request_log::around));
-    from_any_origin.merge(others)
+    router.method_not_allowed_fallback(method_not_allowed).layer(from_fn_with_state((server.clone(), envelope), request_log::around))
 }
 
 /// Answers with pages and redirects; the browser's session is at hand.
 fn for_people(server: &Server) -> Router<Server> {
-    let envelope: request_log::Envelope = PageError::envelope;
     let with_forms = Router::new()
-        .route("/", get(async || headers::see_other("/account").map_err(PageError::from)))
+        .route("/", get(pages::home))
         .route("/login", get(login::get).head(authorize::head).post(login::post))
         .route("/consent", get(consent::get).head(authorize::head).post(consent::post))
         .route("/account", get(account::get))
@@ -58,15 +84,63 @@ fn for_people(server: &Server) -> Router<Server> {
         .route("/account/apps/end", post(account::end_app))
         .route("/signed-out", get(signed_out::get))
         .layer(from_fn_with_state(server.clone(), pages::refuse_cross_site));
-    Router::new()
+    let visited = Router::new()
         // Always asked for by other sites: what it takes is not decided by where a request comes from.
         .route(paths::AUTHORIZE, get(authorize::get).head(authorize::head))
         .merge(with_forms)
         .method_not_allowed_fallback(async || PageError::method_not_allowed())
         .layer(session::layer(server))
         .layer(from_fn(session::secure_removal))
-        .route(assets::ROUTE, get(pages::asset))
-        .fallback(async || -> Response { PageError::not_found().into_response() })
+        .route(assets::ROUTE, get(pages::asset));
+    as_pages(server, visited)
+}
+
+/// Nothing is there.
+fn elsewhere(server: &Server) -> Router<Server> {
+    as_pages(server, Router::new().fallback(error::elsewhere))
+}
+
+fn as_pages(server: &Server, router: Router<Server>) -> Router<Server> {
+    let envelope: request_log::Envelope = PageError::envelope;
+    router
         .layer(from_fn_with_state((server.clone(), envelope), request_log::around))
         .layer(from_fn_with_state(server.clone(), page::around))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::body::Body;
+    use http::{Request, StatusCode, header};
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::{
+        clock::Clock,
+        config::{Config, Sources},
+    };
+
+    /// Fetch: what goes wrong around a handler is told to apps of other origins as what goes wrong in it.
+    #[tokio::test]
+    async fn a_panic_and_a_time_out_can_be_read_from_any_origin() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let environment = [("GRANTOR_DATA_DIR".to_owned(), dir.path().display().to_string())].into();
+        let mut config = Config::from_sources(Sources { environment, ..Sources::default() }).expect("a configuration");
+        config.limits.request_timeout = Duration::from_millis(50);
+        let server = Server::start(config, Clock::system()).await.expect("a server");
+        let handlers = Router::new()
+            .route("/panics", get(async || -> StatusCode { panic!("it went wrong") }))
+            .route("/hangs", get(async || std::future::pending::<StatusCode>().await));
+        let router = for_any_origin(&server, handlers).with_state(server.clone());
+
+        for (path, status) in [("/panics", StatusCode::INTERNAL_SERVER_ERROR), ("/hangs", StatusCode::SERVICE_UNAVAILABLE)] {
+            let request = Request::get(path).body(Body::empty()).expect("a request");
+            let answer = router.clone().oneshot(request).await.expect("an answer");
+            assert_eq!(answer.status(), status);
+            assert_eq!(answer.headers()[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*");
+            assert_eq!(answer.headers()[header::CONTENT_TYPE], "application/json");
+        }
+        server.close().await;
+    }
 }

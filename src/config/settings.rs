@@ -21,7 +21,7 @@ use super::{
 #[derive(Declared)]
 pub(super) struct Settings {
     /// The issuer identifier: how clients know this server, and the beginning of every URL it announces.
-    /// `https`, or `http` on loopback; without path, query or trailing slash.
+    /// `https`, or `http` on loopback; with or without a path, below which everything is served; without query or trailing slash.
     /// Without it: `http://` and the `listen` address, where that is a loopback address.
     #[config(deserialize_with = parsed)]
     pub issuer: Option<Issuer>,

@@ -1,10 +1,10 @@
 //! The metadata document (RFC 8414 §3).
 
 use axum::{extract::State, response::Response};
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 
 use super::cacheable;
-use crate::{server::Server, web::json_error::JsonError};
+use crate::{oauth::OAuthError, server::Server, web::json_error::JsonError};
 
 /// How long the document may be kept: it changes with a release or the configuration.
 const MAX_AGE: u64 = 600;
@@ -12,4 +12,11 @@ const MAX_AGE: u64 = 600;
 /// `GET /.well-known/oauth-authorization-server`
 pub(crate) async fn get(State(server): State<Server>, headers: HeaderMap) -> Result<Response, JsonError> {
     Ok(cacheable(&headers, server.metadata(), MAX_AGE))
+}
+
+/// What clients look for beside it, and documents about other issuers.
+pub(crate) async fn not_found() -> JsonError {
+    let remedy = "There is no such document here; the one that there is has the issuer's path behind \
+                  /.well-known/oauth-authorization-server (RFC 8414 section 3.1).";
+    JsonError::with_status(StatusCode::NOT_FOUND, OAuthError::invalid_request(remedy))
 }

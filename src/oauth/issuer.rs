@@ -9,7 +9,7 @@ use std::{
 use url::{Host, Url};
 
 /// The URL by which clients know this server. Comparisons with it are byte for byte, so it is kept as text and
-/// in one spelling only: without trailing slash, with a lower-case host and no default port.
+/// in one spelling only: without trailing slash, with a lower-case host, no default port, and a path of plain characters.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Issuer {
     text: String,
@@ -30,7 +30,7 @@ impl Issuer {
         &self.text
     }
 
-    /// The URL of a path of this server.
+    /// The URL of a path below the issuer's.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.text)
     }
@@ -71,9 +71,7 @@ impl FromStr for Issuer {
         if url.query().is_some() || url.fragment().is_some() {
             return refuse("must have neither a query nor a fragment (RFC 8414 §2)");
         }
-        if url.path() != "/" {
-            return refuse("an issuer with a path is not supported yet: give the server a host name of its own");
-        }
+        check_path(url.path().trim_end_matches('/'))?;
         let normal = url.as_str().trim_end_matches('/');
         if text != normal {
             return Err(format!("is compared byte for byte, so write it as {normal}"));
@@ -85,6 +83,24 @@ impl FromStr for Issuer {
         let origin_len = normal.len() - url.path().trim_end_matches('/').len();
         Ok(Self { text: text.to_owned(), origin_len, loopback })
     }
+}
+
+/// A path that URL parsers, proxies and routers cannot read in two ways: letters, digits and `-`, `.`, `_`, `~` (RFC 3986 §2.3)
+/// in segments that are neither empty nor hidden. Below `/.well-known` others speak for the host (RFC 8615).
+fn check_path(path: &str) -> Result<(), String> {
+    let is_plain = |segment: &str| segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte));
+    for segment in path.split('/').skip(1) {
+        if segment.is_empty() {
+            return Err("must not have two slashes in a row in its path".to_owned());
+        }
+        if segment.starts_with('.') {
+            return Err("must not have a path with a segment that begins with a dot".to_owned());
+        }
+        if !is_plain(segment) {
+            return Err("must have a path of letters, digits and - . _ ~ only, such as https://example.com/auth".to_owned());
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Display for Issuer {
@@ -137,13 +153,45 @@ mod tests {
             ("https://:secret@id.example.com", "user or a password"),
             ("https://id.example.com?tenant=1", "query"),
             ("https://id.example.com#top", "fragment"),
-            ("https://id.example.com/auth", "a path is not supported yet"),
             ("https://id.example.com/", "write it as https://id.example.com"),
+            ("https://id.example.com//", "two slashes in a row"),
+            ("https://id.example.com/auth/", "write it as https://id.example.com/auth"),
+            ("https://id.example.com/a//b", "two slashes in a row"),
+            ("https://id.example.com//a", "two slashes in a row"),
+            ("https://id.example.com/a/./b", "write it as https://id.example.com/a/b"),
+            ("https://id.example.com/a/../b", "write it as https://id.example.com/b"),
+            ("https://id.example.com/a/%2e%2e/b", "write it as https://id.example.com/b"),
+            ("https://id.example.com\\auth", "write it as https://id.example.com/auth"),
+            ("https://id.example.com/.well-known/oauth-authorization-server", "begins with a dot"),
+            ("https://id.example.com/...", "begins with a dot"),
+            ("https://id.example.com/caf\u{e9}", "letters, digits and"),
+            ("https://id.example.com/a%2Fb", "letters, digits and"),
+            ("https://id.example.com/a;b", "letters, digits and"),
+            ("https://id.example.com/{tenant}", "letters, digits and"),
+            ("https://id.example.com/:tenant", "letters, digits and"),
+            ("https://id.example.com/*", "letters, digits and"),
+            ("https://id.example.com/a b", "letters, digits and"),
+            ("https://id.example.com/a\tb", "write it as https://id.example.com/ab"),
             ("https://ID.example.com", "write it as https://id.example.com"),
             ("https://id.example.com:443", "write it as https://id.example.com"),
         ] {
             let message = text.parse::<Issuer>().expect_err(text);
             assert!(message.contains(remedy), "{text}: {message}");
+        }
+    }
+
+    /// RFC 8414 §2 allows a path; browsers know the origin alone.
+    #[test]
+    fn a_path_is_told_from_the_origin() {
+        for (text, origin, path) in [
+            ("https://id.example.com", "https://id.example.com", ""),
+            ("https://example.com/auth", "https://example.com", "/auth"),
+            ("http://127.0.0.1:8080/tenant/a", "http://127.0.0.1:8080", "/tenant/a"),
+            ("https://[2001:db8::1]:8443/A.b_c~d-9", "https://[2001:db8::1]:8443", "/A.b_c~d-9"),
+        ] {
+            let issuer: Issuer = text.parse().expect(text);
+            assert_eq!((issuer.as_str(), issuer.origin(), issuer.path()), (text, origin, path));
+            assert_eq!(issuer.url("/oauth/token"), format!("{text}/oauth/token"));
         }
     }
 

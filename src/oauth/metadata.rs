@@ -1,5 +1,7 @@
 //! Authorization server metadata (RFC 8414 §2). What is announced works, and nothing else does.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::{
@@ -11,9 +13,19 @@ pub mod paths {
     pub const AUTHORIZE: &str = "/oauth/authorize";
     pub const INTROSPECT: &str = "/oauth/introspect";
     pub const JWKS: &str = "/oauth/jwks";
-    pub const METADATA: &str = "/.well-known/oauth-authorization-server";
     pub const REVOKE: &str = "/oauth/revoke";
     pub const TOKEN: &str = "/oauth/token";
+}
+
+/// The registered names under which clients look for the document (§7.3). `/.well-known/openid-configuration` belongs here
+/// with `OpenID`; until then it is not found.
+const WELL_KNOWN: &[&str] = &["/.well-known/oauth-authorization-server"];
+
+/// Every place of the document on the issuer's origin: each name before the issuer's path (§3.1) and behind it (`OpenID`
+/// Discovery §4), because clients try both (§5). Without a path these are one.
+pub fn places(issuer: &Issuer) -> BTreeSet<String> {
+    let path = issuer.path();
+    WELL_KNOWN.iter().flat_map(|name| [format!("{name}{path}"), format!("{path}{name}")]).collect()
 }
 
 /// The metadata document.
@@ -76,4 +88,19 @@ impl<'a> Metadata<'a> {
 
 fn names(methods: &[ClientAuthMethod]) -> Vec<&'static str> {
     methods.iter().map(|method| method.as_str()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_is_before_and_behind_the_path() {
+        let places_of = |issuer: &str| places(&issuer.parse().expect(issuer)).into_iter().collect::<Vec<_>>();
+        assert_eq!(places_of("https://example.com"), ["/.well-known/oauth-authorization-server"]);
+        assert_eq!(
+            places_of("https://example.com/tenant/a"),
+            ["/.well-known/oauth-authorization-server/tenant/a", "/tenant/a/.well-known/oauth-authorization-server"]
+        );
+    }
 }

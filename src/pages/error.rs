@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 
-use axum::response::{IntoResponse, Response};
-use http::{StatusCode, header};
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, Uri, header};
 
 use super::{
     render,
@@ -13,8 +16,17 @@ use crate::{
     error::Error,
     oauth::OAuthError,
     secret,
+    server::Server,
     web::{headers::ContentPolicy, page::Page, request_log},
 };
+
+/// Whatever has no route. Whoever asks beside the issuer's path is told of it: mostly, a proxy cut it off.
+pub(crate) async fn elsewhere(State(server): State<Server>, uri: Uri) -> PageError {
+    let issuer = &server.config().issuer;
+    let is_below = uri.path().strip_prefix(issuer.path()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let remedy = (!is_below).then(|| format!("This server is at {issuer}: a proxy must pass the whole path on.").into());
+    PageError { remedy, ..PageError::not_found() }
+}
 
 /// An error on its way to a person.
 pub(crate) struct PageError {

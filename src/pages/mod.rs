@@ -27,11 +27,16 @@ use crate::{
     web::{
         assets, cross_site,
         form::{self, NoForm},
-        headers::{ContentPolicy, protect_page},
+        headers::{ContentPolicy, protect_page, see_other},
     },
 };
 use error::PageError;
 use views::ErrorKind;
+
+/// `GET /`: whoever comes without being sent by an app wants to see their account.
+pub(crate) async fn home() -> Result<Response, PageError> {
+    Ok(see_other("/account")?)
+}
 
 /// Renders a page with the headers that protect it.
 fn render(template: &impl Template, policy: ContentPolicy) -> Result<Response> {

@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{
     error::{Error, Result},
+    oauth::Issuer,
     server::Server,
 };
 
@@ -53,6 +54,7 @@ pub(crate) fn protect_page(mut response: Response, policy: ContentPolicy) -> Res
 }
 
 /// A redirect that the browser follows with GET (OAuth 2.1 §7.5.3: never 307). Nobody keeps it: it may carry a code.
+/// A `location` of ours is what follows the issuer's path, which [`on_everything`] puts before it.
 pub(crate) fn see_other(location: &str) -> Result<Response> {
     let location = HeaderValue::try_from(location).map_err(Error::internal)?;
     let mut response = StatusCode::SEE_OTHER.into_response();
@@ -67,8 +69,18 @@ pub(crate) async fn on_everything(State(server): State<Server>, request: Request
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if server.config().issuer.is_https() {
+    let issuer = &server.config().issuer;
+    if issuer.is_https() {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }
+    if let Some(location) = headers.get(header::LOCATION).and_then(|location| on_our_origin(location, issuer)) {
+        headers.insert(header::LOCATION, location);
+    }
     response
+}
+
+/// The path of a redirect to a page of ours, whole. Where the issuer has no path it is whole already; elsewhere lead full URLs.
+fn on_our_origin(location: &HeaderValue, issuer: &Issuer) -> Option<HeaderValue> {
+    let is_ours = !issuer.path().is_empty() && location.as_bytes().starts_with(b"/");
+    is_ours.then(|| HeaderValue::from_bytes(&[issuer.path().as_bytes(), location.as_bytes()].concat()).ok()).flatten()
 }

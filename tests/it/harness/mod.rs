@@ -122,6 +122,8 @@ pub struct TestServer {
     pub clock: Clock,
     pub database: Database,
     pub router: Router,
+    /// The path of its issuer; mostly none.
+    pub path: String,
     server: Server,
 }
 
@@ -131,13 +133,19 @@ impl TestServer {
         let database = Database::copy(backend).await;
         let clock = Clock::moved_from(START);
         let server = Server::start(config(&database, settings), clock.clone()).await.unwrap();
-        Self { router: routes::router(&server), clock, database, server }
+        Self { router: routes::router(&server), path: path_of_issuer(settings), clock, database, server }
     }
 
     /// A second node on the same database, with the same clock. `SQLite` serves one node, so this is for Postgres.
     pub async fn another_node(&self) -> Self {
         let server = Server::start(config(&self.database, &[]), self.clock.clone()).await.unwrap();
-        Self { router: routes::router(&server), clock: self.clock.clone(), database: self.database.clone(), server }
+        Self {
+            router: routes::router(&server),
+            path: path_of_issuer(&[]),
+            clock: self.clock.clone(),
+            database: self.database.clone(),
+            server,
+        }
     }
 
     /// Closes the store of a node among several.
@@ -151,8 +159,16 @@ impl TestServer {
         self.database.remove().await;
     }
 
-    /// Sends a request through the router.
-    pub async fn send(&self, request: Request<Body>) -> Answer {
+    /// Sends a request to what is below the issuer's path.
+    pub async fn send(&self, mut request: Request<Body>) -> Answer {
+        if !request.uri().path().starts_with(&self.path) {
+            *request.uri_mut() = format!("{}{}", self.path, request.uri()).parse().unwrap();
+        }
+        self.send_to_origin(request).await
+    }
+
+    /// Sends a request through the router as it is.
+    pub async fn send_to_origin(&self, request: Request<Body>) -> Answer {
         Answer::read(self.router.clone().oneshot(request).await.unwrap()).await
     }
 
@@ -185,6 +201,11 @@ impl TestServer {
     pub async fn audited(&self, name: &str) -> usize {
         self.audit().await.iter().filter(|known| *known == name).count()
     }
+}
+
+fn path_of_issuer(settings: &[(&str, &str)]) -> String {
+    let issuer = settings.iter().find(|(name, _)| *name == "GRANTOR_ISSUER").map_or(ISSUER, |(_, issuer)| issuer);
+    url::Url::parse(issuer).unwrap().path().trim_end_matches('/').to_owned()
 }
 
 /// The configuration of a test, from nothing but what is given: cheap hashes, a fixed master key.

@@ -31,7 +31,7 @@ impl TestServer {
         let database = Database::empty(backend).await;
         let clock = Clock::moved_from(Clock::system().now());
         let server = Server::start(config(&database, &[]), clock.clone()).await.unwrap();
-        Self { router: routes::router(&server), clock, database, server }
+        Self { router: routes::router(&server), path: String::new(), clock, database, server }
     }
 
     /// The time as a literal.

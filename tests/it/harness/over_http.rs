@@ -223,13 +223,12 @@ impl RemoteBrowser {
                 known.clone_into(&mut self.base);
             }
             let answer = self.fetch(method, &url, body).await;
-            let location = answer.header("location");
-            let is_known = self.known.iter().any(|known| location.starts_with(known.as_str()));
-            url = match location {
-                path if path.starts_with('/') => format!("{}{path}", self.base),
-                location if is_known => location.to_owned(),
-                _ => return self.shown.insert(answer),
-            };
+            let Ok(location) = url::Url::parse(&url).unwrap().join(answer.header("location")) else { return self.shown.insert(answer) };
+            let is_known = self.known.iter().any(|known| location.as_str().starts_with(known.as_str()));
+            if answer.header("location").is_empty() || !is_known {
+                return self.shown.insert(answer);
+            }
+            url = location.into();
             (method, body) = (Method::GET, Vec::new());
         }
     }
