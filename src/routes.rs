@@ -86,7 +86,7 @@ fn for_people(server: &Server) -> Router<Server> {
         .layer(from_fn_with_state(server.clone(), pages::refuse_cross_site));
     let visited = Router::new()
         // Always asked for by other sites: what it takes is not decided by where a request comes from.
-        .route(paths::AUTHORIZE, get(authorize::get).head(authorize::head))
+        .route(paths::AUTHORIZE, get(authorize::get).head(authorize::head).post(authorize::post))
         .merge(with_forms)
         .method_not_allowed_fallback(async || PageError::method_not_allowed())
         .layer(session::layer(server))

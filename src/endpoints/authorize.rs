@@ -1,14 +1,14 @@
 //! The authorization endpoint (OAuth 2.1 §3.1, §4.1.1).
 
 use axum::{
-    extract::{RawQuery, State},
+    extract::{RawQuery, Request, State},
     response::Response,
 };
 use http::StatusCode;
 
 use crate::{
     oauth::Params,
-    pages::{error::PageError, flow},
+    pages::{self, error::PageError, flow},
     server::Server,
     web::{page::Page, session::Browser},
 };
@@ -21,6 +21,12 @@ pub(crate) async fn get(
     browser: Browser,
 ) -> Result<Response, PageError> {
     flow::begin(&server, &page, &Params::parse(&query.unwrap_or_default()), &browser).await
+}
+
+/// `POST /oauth/authorize` (`OpenID` Core §3.1.2.1): the parameters are the form's; a query of the URL is none of them.
+pub(crate) async fn post(State(server): State<Server>, page: Page, request: Request) -> Result<Response, PageError> {
+    let params = pages::form(&server, request).await?;
+    flow::begin_by_post(&server, &page, &params).await
 }
 
 /// `HEAD /oauth/authorize`: asks nothing and issues nothing.

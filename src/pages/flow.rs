@@ -35,6 +35,12 @@ impl Resumed {
         Ok(Self { request, asked_at, sealed: sealed.to_owned(), page: page.clone() })
     }
 
+    /// Seals a request that was just checked.
+    async fn begun(server: &Server, page: &Page, request: AuthorizationRequest, asked_at: Timestamp) -> Result<Self> {
+        let sealed = Pending { params: request.params.clone(), asked_at }.seal(server).await?;
+        Ok(Self { request, asked_at, sealed, page: page.clone() })
+    }
+
     pub(super) fn visit<'a>(&'a self, browser: &'a Browser) -> Visit<'a> {
         Visit { request: &self.request, asked_at: self.asked_at, session: browser.session.as_ref() }
     }
@@ -95,6 +101,17 @@ pub(crate) async fn begin(server: &Server, page: &Page, params: &Params, browser
     if let Next::Answer(answer) = &next {
         return Ok(response_modes::send(&server.config().issuer, page, answer)?);
     }
-    let sealed = Pending { params: request.params.clone(), asked_at }.seal(server).await?;
-    Ok(Resumed { request, asked_at, sealed, page: page.clone() }.follow(server, next)?)
+    Ok(Resumed::begun(server, page, request, asked_at).await?.follow(server, next)?)
+}
+
+/// Takes up a request that another site's page posted, to which no browser adds our cookies (`SameSite=Lax`). It is checked
+/// as any other; who is signed in is seen by the `GET` to which this leads.
+pub(crate) async fn begin_by_post(server: &Server, page: &Page, params: &Params) -> Result<Response, PageError> {
+    let request = match validated(server, page, params).await {
+        Ok(request) => request,
+        Err(response) => return Ok(response),
+    };
+    let begun = Resumed::begun(server, page, request, server.clock().now()).await?;
+    // The page that goes on by itself where nobody must be asked.
+    Ok(see_other(&begun.url("/consent"))?)
 }

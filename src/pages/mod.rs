@@ -49,11 +49,11 @@ pub(crate) async fn asset(name: Result<Path<String>, PathRejection>, headers: He
     name.ok().and_then(|Path(name)| assets::get(&name, &headers)).ok_or_else(PageError::not_found)
 }
 
-/// Reads the form that a page of ours posts.
-async fn form(server: &Server, request: Request) -> Result<Params, PageError> {
+/// Reads the form that a page posts.
+pub(crate) async fn form(server: &Server, request: Request) -> Result<Params, PageError> {
     form::read(server, request).await.map_err(|no_form| match no_form {
         NoForm::TooLarge => PageError::of(ErrorKind::TooLarge),
-        NoForm::NotAForm | NoForm::Cut => PageError::of(ErrorKind::BadRequest),
+        NoForm::NotAForm | NoForm::Cut => PageError::for_developer(NoForm::remedy()),
     })
 }
 

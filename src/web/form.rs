@@ -21,6 +21,13 @@ pub(crate) enum NoForm {
     Cut,
 }
 
+impl NoForm {
+    /// What a developer must change.
+    pub(crate) fn remedy() -> OAuthError {
+        OAuthError::invalid_request("Send the parameters as a form: Content-Type: application/x-www-form-urlencoded.")
+    }
+}
+
 /// Reads the body of a request as a form.
 pub(crate) async fn read(server: &Server, request: Request) -> Result<Params, NoForm> {
     if !says_that_it_is_a_form(request.headers()) {
@@ -50,9 +57,7 @@ impl FromRequest<Server> for Form {
 
     async fn from_request(request: Request, server: &Server) -> Result<Self, JsonError> {
         read(server, request).await.map(Self).map_err(|no_form| match no_form {
-            NoForm::NotAForm | NoForm::Cut => {
-                OAuthError::invalid_request("Send the parameters as a form: Content-Type: application/x-www-form-urlencoded.").into()
-            }
+            NoForm::NotAForm | NoForm::Cut => NoForm::remedy().into(),
             NoForm::TooLarge => JsonError::with_status(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 OAuthError::invalid_request("The body is larger than this server accepts."),

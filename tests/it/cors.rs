@@ -1,7 +1,7 @@
 //! Cross-origin requests by browser-based apps (Fetch; draft-ietf-oauth-browser-based-apps): where no cookie counts, from any origin.
 
 use axum::body::Body;
-use http::{Request, header::CONTENT_TYPE};
+use http::{Method, Request, header::CONTENT_TYPE};
 use tower::ServiceExt;
 
 use crate::{
@@ -158,5 +158,8 @@ on_every_backend! {
         for request in [request("GET", &app.authorization_path(&[])), request("GET", "/account")] {
             assert_not_shared(&browser.fetch(request).await);
         }
+        let form = app.authorization_path(&[]).split_once('?').unwrap().1.to_owned();
+        let posted = Request::builder().method(Method::POST).uri("/oauth/authorize").header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        assert_not_shared(browser.fetch(posted.body(Body::from(form)).unwrap()).await.assert_status(303));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use axum::body::Body;
-use http::Request;
+use http::{Method, Request};
 use regex::Regex;
 
 use crate::{
@@ -180,6 +180,15 @@ on_every_backend! {
         here.go("/account").await;
         assert!(here.is_asked_to_sign_in());
         neighbour.end().await;
+    }
+
+    /// OAuth 2.1 §3.1: a posted request, too, goes on below the path.
+    async fn a_posted_request_goes_on_below_the_path(server, "GRANTOR_ISSUER" = "https://auth.example.com/tenant/a") {
+        let app = server.client("app").await;
+        let form = app.authorization_path(&[]).split_once('?').unwrap().1.to_owned();
+        let request = Request::builder().method(Method::POST).uri("/oauth/authorize").header("content-type", "application/x-www-form-urlencoded");
+        let answer = server.send(request.body(Body::from(form)).unwrap()).await;
+        assert!(answer.location().starts_with("/tenant/a/consent?request="), "{}", answer.location());
     }
 }
 

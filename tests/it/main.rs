@@ -19,6 +19,7 @@ mod hostile_bytes;
 mod issuer_with_a_path;
 mod logs;
 mod nodes;
+mod oauth21_authorization_by_post;
 mod oauth21_authorization_endpoint;
 mod oauth21_client_authentication;
 mod oauth21_client_credentials;
