@@ -39,6 +39,16 @@ export class App {
     this.#server = createServer((request, response) => this.#callback(request, response));
   }
 
+  // RFC 8414 §3.1: the well-known part stands before the path of the issuer.
+  get metadataUrl() {
+    const { origin, issuer } = this.grantor;
+    return `${origin}/.well-known/oauth-authorization-server${issuer.slice(origin.length)}`;
+  }
+
+  endpoint(name) {
+    return this.#metadata[name];
+  }
+
   // Where the browser goes to begin. One request at a time: a second call forgets the first.
   authorizationUrl(params = {}) {
     this.#state = random();
@@ -76,6 +86,11 @@ export class App {
     return this.#token({ grant_type: "refresh_token", refresh_token: refreshToken });
   }
 
+  // Answers `{ status }`.
+  revoke(token) {
+    return this.#post(this.#metadata.revocation_endpoint, { token });
+  }
+
   async stop() {
     this.#server.close();
     this.#server.closeAllConnections();
@@ -94,17 +109,18 @@ export class App {
       redirectUri,
       ...settings,
     ]);
-    this.#metadata = await (await fetch(`${this.grantor.issuer}/.well-known/oauth-authorization-server`)).json();
+    this.#metadata = await (await fetch(this.metadataUrl)).json();
   }
 
   async #token(params) {
+    const answer = await this.#post(this.#metadata.token_endpoint, params);
+    return { status: answer.status, body: await answer.json() };
+  }
+
+  #post(url, params) {
     const { client_id, client_secret } = this.#client;
     const credentials = client_secret ? { client_id, client_secret } : { client_id };
-    const answer = await fetch(this.#metadata.token_endpoint, {
-      method: "POST",
-      body: new URLSearchParams({ ...params, ...credentials }),
-    });
-    return { status: answer.status, body: await answer.json() };
+    return fetch(url, { method: "POST", body: new URLSearchParams({ ...params, ...credentials }) });
   }
 
   async #callback(request, response) {

@@ -20,12 +20,13 @@ const root = fileURLToPath(new URL("../../../", import.meta.url));
 export const binary = join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "debug", "grantor");
 
 export class Grantor {
-  static async start(database) {
+  // `path` is that of the issuer.
+  static async start(database, path = "") {
     assertBuilt();
     const dir = await mkdtemp(join(tmpdir(), "grantor-browser-"));
     const db = await freshDatabase(database, dir);
     const port = await freePort();
-    const grantor = new Grantor(dir, db, port);
+    const grantor = new Grantor(dir, db, port, path);
     try {
       await grantor.#ready();
     } catch (error) {
@@ -41,8 +42,9 @@ export class Grantor {
   #process;
   #exited;
 
-  constructor(dir, database, port) {
-    this.issuer = `http://localhost:${port}`;
+  constructor(dir, database, port, path) {
+    this.origin = `http://localhost:${port}`;
+    this.issuer = `${this.origin}${path}`;
     this.#dir = dir;
     this.#database = database;
     this.#env = {

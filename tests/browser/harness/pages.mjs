@@ -146,7 +146,7 @@ export const PAGES = {
 function signInWithoutBrowser(world) {
   return fetch(`${world.issuer}/login`, {
     method: "POST",
-    headers: { origin: world.issuer },
+    headers: { origin: world.grantor.origin },
     body: new URLSearchParams({ email: "nobody@example.com", password: "any" }),
   });
 }

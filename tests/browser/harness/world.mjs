@@ -11,14 +11,14 @@ const TEST_TIMEOUT_MS = 120_000;
 const PAGE_TIMEOUT_MS = 20_000;
 
 export class World {
-  static async start(database) {
+  static async start(database, path) {
     const world = new World();
     try {
-      world.grantor = await Grantor.start(database);
+      world.grantor = await Grantor.start(database, path);
       // A public client that returns to loopback is asked for consent each time; a confidential one is remembered.
       world.app = await App.register(world.grantor, "Holiday Planner", "--public");
       world.confidentialApp = await App.register(world.grantor, "Photo Books", "--confidential");
-      world.#origins.push(world.issuer, world.app.origin, world.confidentialApp.origin);
+      world.#origins.push(world.grantor.origin, world.app.origin, world.confidentialApp.origin);
       world.browser = await launch();
     } catch (error) {
       await world.stop().catch(() => {});
@@ -79,12 +79,12 @@ export async function openPage(browser, origins, options = {}) {
 }
 
 // Declares the tests of one server: `test(name, run)` or `test(name, contextOptions, run)`, with `run({ world, page, open })`,
-// where `open` gives the page of one more browser.
-export function on(database, declare) {
-  describe(`on ${database}`, () => {
+// where `open` gives the page of one more browser. `path` is that of the issuer.
+export function on(database, declare, path = "") {
+  describe(`on ${database}${path && ` at ${path}`}`, () => {
     let world;
     before(async () => {
-      world = await World.start(database);
+      world = await World.start(database, path);
     });
     after(() => world?.stop());
     declare((name, ...rest) => {
