@@ -13,13 +13,14 @@ pub mod paths {
     pub const AUTHORIZE: &str = "/oauth/authorize";
     pub const INTROSPECT: &str = "/oauth/introspect";
     pub const JWKS: &str = "/oauth/jwks";
+    pub const METADATA: &str = "/.well-known/oauth-authorization-server";
     pub const REVOKE: &str = "/oauth/revoke";
     pub const TOKEN: &str = "/oauth/token";
 }
 
 /// The registered names under which clients look for the document (§7.3). `/.well-known/openid-configuration` belongs here
 /// with `OpenID`; until then it is not found.
-const WELL_KNOWN: &[&str] = &["/.well-known/oauth-authorization-server"];
+const WELL_KNOWN: &[&str] = &[paths::METADATA];
 
 /// Every place of the document on the issuer's origin: each name before the issuer's path (§3.1) and behind it (`OpenID`
 /// Discovery §4), because clients try both (§5). Without a path these are one.

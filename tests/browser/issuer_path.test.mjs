@@ -8,6 +8,9 @@ import { on } from "./harness/world.mjs";
 
 const PATH = "/tenant/a";
 
+// One of each kind: what is left has the same layout and the same forms.
+const LOOKED_AT = ["sign-in-again", "consent", "account", "signed-out", "error-not-found", "form-post"];
+
 for (const database of DATABASES) {
   on(
     database,
@@ -51,10 +54,9 @@ for (const database of DATABASES) {
 on(
   "SQLite",
   (test) => {
-    for (const [name, visit] of Object.entries(PAGES)) {
-      test(`${name} loads all that it needs`, async ({ world, page, open }) => {
-        await visit({ world, page, open });
-        assert.notEqual(await page.evaluate(() => getComputedStyle(document.body).fontFamily), "");
+    for (const name of LOOKED_AT) {
+      test(`${name} loads all that it needs and leads nowhere else`, async ({ world, page, open }) => {
+        await PAGES[name]({ world, page, open });
         const links = await page.$$eval("[href], [src], form[action]", (all) => all.map((one) => one.href ?? one.src ?? one.action));
         for (const link of links.filter((url) => new URL(url).origin === world.grantor.origin)) {
           assert.ok(link.startsWith(`${world.issuer}/`), link);
