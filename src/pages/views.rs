@@ -109,10 +109,6 @@ impl SigningIn<'_> {
             Self::Anyone { email } | Self::Again { email, .. } => email,
         }
     }
-
-    fn is_known(&self) -> bool {
-        matches!(self, Self::Again { .. })
-    }
 }
 
 /// Why nobody was signed in. It never tells whether the e-mail is known.

@@ -51,7 +51,7 @@ fn login_escapes_what_others_chose() {
     }
     .render()
     .expect("a page");
-    assert_escaped(&html, 5);
+    assert_escaped(&html, 6);
 }
 
 #[test]
@@ -137,7 +137,8 @@ fn a_busy_server_blames_no_field() {
 fn signing_in_again_keeps_the_person_and_offers_another() {
     let again = SigningIn::Again { email: "alice@example.com", other_account_url: "/auth/login?other=1&request=x" };
     let html = login(again, None);
-    assert!(html.contains(" readonly"), "{html}");
+    assert!(html.contains("Signed in as <bdi>alice@example.com</bdi>"), "{html}");
+    assert!(html.contains(r#"value="alice@example.com" autocomplete="username" readonly hidden>"#), "{html}");
     assert!(html.contains(r#"href="/auth/login?other=1&#38;request=x""#), "{html}");
 }
 
