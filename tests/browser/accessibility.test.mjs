@@ -42,6 +42,7 @@ on("SQLite", (test) => {
     await page.keyboard.press("Enter");
     await tabTo(page, "#sign-out-everywhere");
     await page.keyboard.press("Enter");
+    await page.waitForSelector("#sign-in-again");
     await tabTo(page, "#sign-in-again");
     await page.keyboard.press("Enter");
     await page.waitForSelector("#sign-in");
