@@ -80,6 +80,7 @@ fn for_people(server: &Server) -> Router<Server> {
         .route("/consent", get(consent::get).head(authorize::head).post(consent::post))
         .route("/account", get(account::get))
         .route("/account/sign-out", post(account::sign_out))
+        .route("/account/sign-out-everywhere", post(account::sign_out_everywhere))
         .route("/account/sessions/end", post(account::end_session))
         .route("/account/apps/end", post(account::end_app))
         .route("/signed-out", get(signed_out::get))

@@ -1,9 +1,7 @@
 //! The account page: at which browsers I am signed in, which apps may act for me, and a button to end each.
 
-use std::collections::BTreeMap;
-
 use axum::{
-    extract::{Request, State},
+    extract::{RawQuery, Request, State},
     response::Response,
 };
 use rust_i18n::t;
@@ -13,16 +11,16 @@ use super::{
     browser_name,
     error::PageError,
     flow, form, render,
-    views::{Account, AppAccess, Moment, ScopeLine, Session},
+    views::{Account, AppAccess, Moment, ScopeLine, Session, Turns},
     words,
 };
 use crate::{
     audit::{Actor, AuditEvent, AuditName},
     clock::Timestamp,
     error::Result,
-    oauth::{Client, ClientId, OAuthError, RedirectUri, ReturnAddress, Scope},
+    oauth::{ClientId, OAuthError, Params, RedirectUri, ReturnAddress},
     server::Server,
-    store::{browser_sessions::BrowserSession, consents::WithdrawConsent},
+    store::{Window, accesses::Access, browser_sessions::BrowserSession, consents::WithdrawConsent},
     web::{
         caller::Caller,
         headers::{ContentPolicy, see_other},
@@ -31,19 +29,39 @@ use crate::{
     },
 };
 
+/// How many apps, and how many sessions, one page shows.
+const PER_PART: u32 = 20;
+/// Nobody turns further.
+const PARTS_MAX: u32 = 1_000;
+
 /// `GET /account`
-pub(crate) async fn get(State(server): State<Server>, page: Page, browser: Browser) -> Result<Response, PageError> {
+pub(crate) async fn get(
+    State(server): State<Server>,
+    RawQuery(query): RawQuery,
+    page: Page,
+    browser: Browser,
+) -> Result<Response, PageError> {
     let Some(current) = &browser.session else { return Ok(see_other("/login")?) };
     let Some(person) = server.store().person(current.person_id).await? else { return Ok(see_other("/login")?) };
-    let sessions = server.store().browser_sessions_of(person.id, server.clock().now()).await?;
-    let sessions: Vec<SessionText> = sessions.iter().map(|session| SessionText::of(&page, session, session.id == current.id)).collect();
-    let accesses = accesses(&server, &page, person.id).await?;
-    let scopes: Vec<Vec<ScopeLine<'_>>> = accesses.iter().map(|access| access.lines(&server, &page)).collect();
+    let shown = Shown::from_query(&query.unwrap_or_default());
+    let now = server.clock().now();
+    let mut sessions = server.store().browser_sessions_of(person.id, current.id, now, Shown::window(shown.sessions)).await?;
+    let mut accesses = server.store().accesses_of(person.id, now, Shown::window(shown.apps)).await?;
+    if (shown.sessions > 1 && sessions.is_empty()) || (shown.apps > 1 && accesses.is_empty()) {
+        // What was there has ended meanwhile.
+        return Ok(see_other("/account")?);
+    }
+    let (more_sessions, more_apps) = (cut(&mut sessions), cut(&mut accesses));
+    let sessions: Vec<_> = sessions.iter().map(|session| SessionText::of(&page, session, session.id == current.id)).collect();
+    let accesses: Vec<_> = accesses.into_iter().filter_map(|access| AccessText::of(&page, access)).collect();
+    let scopes: Vec<_> = accesses.iter().map(|access| access.lines(&server, &page)).collect();
     let account = Account {
         page: &page,
         person: &person.email,
         apps: &accesses.iter().zip(&scopes).map(|(access, scopes)| access.view(scopes)).collect::<Vec<_>>(),
+        app_turns: shown.app_turns(&page, more_apps),
         sessions: &sessions.iter().map(SessionText::view).collect::<Vec<_>>(),
+        session_turns: shown.session_turns(&page, more_sessions),
     };
     Ok(render(&account, ContentPolicy::Account)?)
 }
@@ -52,6 +70,15 @@ pub(crate) async fn get(State(server): State<Server>, page: Page, browser: Brows
 pub(crate) async fn sign_out(State(server): State<Server>, caller: Caller, mut browser: Browser) -> Result<Response, PageError> {
     browser.sign_out(&server, &caller).await?;
     Ok(see_other("/signed-out")?)
+}
+
+/// `POST /account/sign-out-everywhere`
+pub(crate) async fn sign_out_everywhere(State(server): State<Server>, caller: Caller, mut browser: Browser) -> Result<Response, PageError> {
+    if browser.session.is_none() {
+        return Ok(see_other("/login")?);
+    }
+    browser.sign_out_everywhere(&server, &caller).await?;
+    Ok(see_other("/signed-out?everywhere=1")?)
 }
 
 /// `POST /account/sessions/end`
@@ -144,56 +171,76 @@ impl SessionText {
     }
 }
 
-/// An app that the person allowed something, or that holds a grant without being asked for (first-party).
-struct Access {
-    client: Client,
+struct AccessText {
+    access: Access,
     /// The first of the places where the app lives.
     returns_to: ReturnAddress,
-    scope: Scope,
-    since: Timestamp,
-    last_used: Option<Timestamp>,
-    since_text: MomentText,
-    last_used_text: Option<MomentText>,
+    since: MomentText,
+    last_used: Option<MomentText>,
 }
 
-/// Consents and live grants together, by client.
-async fn accesses(server: &Server, page: &Page, person_id: Uuid) -> Result<Vec<Access>> {
-    let mut by_client: BTreeMap<String, (Scope, Timestamp, Option<Timestamp>)> = BTreeMap::new();
-    for consent in server.store().consents_of(person_id).await? {
-        by_client.insert(consent.client_id.to_string(), (consent.scope, consent.given_at, None));
+impl AccessText {
+    /// Of an app that lives nowhere there is nothing: it could not have been granted anything.
+    fn of(page: &Page, access: Access) -> Option<Self> {
+        let returns_to = access.client.redirect_uris.first().map(RedirectUri::return_address)?;
+        let since = MomentText::of(page, access.since);
+        let last_used = access.last_used_at.map(|at| MomentText::of(page, at));
+        Some(Self { access, returns_to, since, last_used })
     }
-    for grant in server.store().live_grants_of(person_id, server.clock().now()).await? {
-        let entry = by_client.entry(grant.client_id).or_insert_with(|| (Scope::default(), grant.created_at, None));
-        entry.0 = entry.0.joined_with(&grant.scope);
-        entry.1 = entry.1.min(grant.created_at);
-        entry.2 = entry.2.max(Some(grant.last_used_at));
-    }
-    let mut accesses = Vec::new();
-    for (client_id, (scope, since, last_used)) in by_client {
-        let Ok(client_id) = ClientId::parse(&client_id) else { continue };
-        let Some(client) = server.store().client(&client_id).await? else { continue };
-        let Some(returns_to) = client.redirect_uris.first().map(RedirectUri::return_address) else { continue };
-        let since_text = MomentText::of(page, since);
-        let last_used_text = last_used.map(|at| MomentText::of(page, at));
-        accesses.push(Access { client, returns_to, scope, since, last_used, since_text, last_used_text });
-    }
-    accesses.sort_by_key(|access| std::cmp::Reverse(access.last_used.max(Some(access.since))));
-    Ok(accesses)
-}
 
-impl Access {
     fn lines<'a>(&'a self, server: &'a Server, page: &Page) -> Vec<ScopeLine<'a>> {
         let configured = &server.config().scopes;
-        self.scope.tokens().map(|token| ScopeLine::new(page, token, configured.get(token).map(String::as_str))).collect()
+        self.access.scope.tokens().map(|token| ScopeLine::new(page, token, configured.get(token).map(String::as_str))).collect()
     }
 
     fn view<'a>(&'a self, scopes: &'a [ScopeLine<'a>]) -> AppAccess<'a> {
         AppAccess {
-            client_id: self.client.id.as_str(),
-            app: flow::app(&self.client, &self.returns_to),
+            client_id: self.access.client.id.as_str(),
+            app: flow::app(&self.access.client, &self.returns_to),
             scopes,
-            since: self.since_text.view(),
-            last_used: self.last_used_text.as_ref().map(MomentText::view),
+            since: self.since.view(),
+            last_used: self.last_used.as_ref().map(MomentText::view),
+            grants: self.access.grants,
         }
     }
+}
+
+/// Which part of each list is shown; the first is 1.
+#[derive(Clone, Copy)]
+struct Shown {
+    apps: u32,
+    sessions: u32,
+}
+
+impl Shown {
+    fn from_query(query: &str) -> Self {
+        let params = Params::parse(query);
+        let number =
+            |name| params.get(name).and_then(|text| text.parse().ok()).filter(|number| (1..=PARTS_MAX).contains(number)).unwrap_or(1);
+        Self { apps: number("apps"), sessions: number("sessions") }
+    }
+
+    /// One more than are shown, which tells whether there are others behind.
+    fn window(part: u32) -> Window {
+        Window { start: (part - 1) * PER_PART, length: PER_PART + 1 }
+    }
+
+    fn url(self, page: &Page) -> String {
+        format!("{}/account?apps={}&sessions={}", page.base, self.apps, self.sessions)
+    }
+
+    fn app_turns(self, page: &Page, more: bool) -> Turns {
+        Turns::new(self.apps, more, |apps| format!("{}#apps-title", Self { apps, ..self }.url(page)))
+    }
+
+    fn session_turns(self, page: &Page, more: bool) -> Turns {
+        Turns::new(self.sessions, more, |sessions| format!("{}#sessions-title", Self { sessions, ..self }.url(page)))
+    }
+}
+
+/// Cuts the one away that only tells of more.
+fn cut<T>(items: &mut Vec<T>) -> bool {
+    let more = items.len() > PER_PART as usize;
+    items.truncate(PER_PART as usize);
+    more
 }

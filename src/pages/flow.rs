@@ -22,7 +22,7 @@ pub(super) struct Resumed {
     pub asked_at: Timestamp,
     /// As it came, for the next form.
     pub sealed: String,
-    /// How it is shown.
+    /// How it is shown. `ui_locales` (`OpenID` Core §3.1.2.1) will choose its language before the browser does.
     pub page: Page,
 }
 

@@ -109,10 +109,6 @@ impl SigningIn<'_> {
             Self::Anyone { email } | Self::Again { email, .. } => email,
         }
     }
-
-    fn is_known(&self) -> bool {
-        matches!(self, Self::Again { .. })
-    }
 }
 
 /// Why nobody was signed in. It never tells whether the e-mail is known.
@@ -160,6 +156,14 @@ pub(crate) enum Lasts {
 #[template(path = "signed_out.html")]
 pub(crate) struct SignedOut<'a> {
     pub(crate) page: &'a Page,
+    /// Of every browser, not of this one alone.
+    pub(crate) everywhere: bool,
+}
+
+impl SignedOut<'_> {
+    fn title(&self) -> Cow<'static, str> {
+        if self.everywhere { t!("signed_out.everywhere", locale = self.page.lang) } else { t!("signed_out.title", locale = self.page.lang) }
+    }
 }
 
 /// A fixed sentence, the id under which the log knows more, and for developers what to change.
@@ -232,7 +236,27 @@ pub(crate) struct Account<'a> {
     /// The e-mail or the name of who is signed in.
     pub(crate) person: &'a str,
     pub(crate) apps: &'a [AppAccess<'a>],
+    pub(crate) app_turns: Turns,
     pub(crate) sessions: &'a [Session<'a>],
+    pub(crate) session_turns: Turns,
+}
+
+/// Links to the rest of a long list.
+#[derive(Default)]
+pub(crate) struct Turns {
+    newer: Option<String>,
+    older: Option<String>,
+}
+
+impl Turns {
+    /// From part `number`, where the first is 1.
+    pub(crate) fn new(number: u32, more: bool, url: impl Fn(u32) -> String) -> Self {
+        Self { newer: (number > 1).then(|| url(number - 1)), older: more.then(|| url(number + 1)) }
+    }
+
+    fn is_needed(&self) -> bool {
+        self.newer.is_some() || self.older.is_some()
+    }
 }
 
 /// An app that may act for the person.
@@ -242,6 +266,8 @@ pub(crate) struct AppAccess<'a> {
     pub(crate) scopes: &'a [ScopeLine<'a>],
     pub(crate) since: Moment<'a>,
     pub(crate) last_used: Option<Moment<'a>>,
+    /// How many grants are live.
+    pub(crate) grants: u64,
 }
 
 /// A browser in which the person is signed in.

@@ -5,7 +5,7 @@ use sqlx::{FromRow, types::Json};
 use uuid::Uuid;
 
 use super::{
-    Store, Swapped, audit_events,
+    Store, Swapped, Window, audit_events,
     backend::{Conn, Extent, Verb, read, run},
 };
 use crate::{audit::AuditEvent, clock::Timestamp, error::Result, secret::SecretHash};
@@ -38,11 +38,24 @@ impl Store {
         Ok(read!(self, db => sqlx::query_as(COLUMNS_OF_STANDING).bind(id_hash.as_bytes()).bind(now).fetch_optional(db).await?))
     }
 
-    /// A person's sessions, the latest seen first.
-    pub(crate) async fn browser_sessions_of(&self, person_id: Uuid, now: Timestamp) -> Result<Vec<BrowserSession>> {
+    /// A person's sessions, the one with this id first, then the latest seen.
+    pub(crate) async fn browser_sessions_of(
+        &self,
+        person_id: Uuid,
+        first: Uuid,
+        now: Timestamp,
+        window: Window,
+    ) -> Result<Vec<BrowserSession>> {
         const SELECT: &str = "SELECT id, person_id, auth_time, amr, address, user_agent, created_at, last_seen_at, expires_at \
-             FROM browser_sessions WHERE person_id = $1 AND expires_at > $2 ORDER BY last_seen_at DESC, id";
-        Ok(read!(self, db => sqlx::query_as(SELECT).bind(person_id).bind(now).fetch_all(db).await?))
+             FROM browser_sessions WHERE person_id = $1 AND expires_at > $2 \
+             ORDER BY CASE WHEN id = $3 THEN 0 ELSE 1 END, last_seen_at DESC, id LIMIT $4 OFFSET $5";
+        Ok(read!(self, db => sqlx::query_as(SELECT)
+            .bind(person_id)
+            .bind(now)
+            .bind(first)
+            .bind(i64::from(window.length))
+            .bind(i64::from(window.start))
+            .fetch_all(db).await?))
     }
 }
 
@@ -148,7 +161,7 @@ impl Verb for EndSession {
     }
 }
 
-/// Signs a person out everywhere, and ends the grants that end with a session.
+/// Signs a person out everywhere, and ends the grants that end with a session; tells how many sessions there were.
 pub(crate) struct RevokeSessions {
     pub person_id: Uuid,
     pub event: AuditEvent,
@@ -159,16 +172,16 @@ impl Verb for RevokeSessions {
     const EXTENT: Extent = Extent::Several;
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<u64> {
-        const SELECT: &str = "SELECT id FROM browser_sessions WHERE person_id = $1";
+        // The sessions first: a code that is redeemed meanwhile waits for its row.
+        const SESSIONS: &str = "DELETE FROM browser_sessions WHERE person_id = $1";
+        const CODES: &str = "DELETE FROM authorization_codes WHERE person_id = $1 AND session_id IS NOT NULL";
         // Grants whose session merely expired end here, too: the person meant everything that hangs on a sign-in.
         const REVOKE: &str = "UPDATE grants SET revoked_at = $2 WHERE person_id = $1 AND session_id IS NOT NULL AND revoked_at IS NULL";
-        let ids: Vec<Uuid> = run!(conn, db => sqlx::query_scalar(SELECT).bind(self.person_id).fetch_all(db).await?);
-        for id in &ids {
-            end_session(conn, *id, self.event.at).await?;
-        }
+        let sessions = run!(conn, db => sqlx::query(SESSIONS).bind(self.person_id).execute(db).await?.rows_affected());
+        run!(conn, db => sqlx::query(CODES).bind(self.person_id).execute(db).await.map(drop)?);
         run!(conn, db => sqlx::query(REVOKE).bind(self.person_id).bind(self.event.at).execute(db).await.map(drop)?);
         audit_events::insert(conn, &self.event).await?;
-        Ok(ids.len() as u64)
+        Ok(sessions)
     }
 }
 

@@ -19,7 +19,7 @@ use crate::{
 const SECRETS_KEPT: i64 = 2;
 
 #[derive(FromRow)]
-struct ClientRow {
+pub(super) struct ClientRow {
     id: String,
     name: String,
     client_type: String,
@@ -39,7 +39,7 @@ struct ClientRow {
 
 impl ClientRow {
     /// Refuses a row that makes no sense.
-    fn into_client(self, secrets: &[Vec<u8>]) -> Result<Client> {
+    pub(super) fn into_client(self, secrets: &[Vec<u8>]) -> Result<Client> {
         let nonsense = |column: &str| Error::internal(format!("the row of client '{}' makes no sense: {column}", self.id));
         Ok(Client {
             id: ClientId::parse(&self.id).map_err(|_| nonsense("id"))?,
@@ -80,13 +80,17 @@ impl RefreshRotation {
 }
 
 /// Columns by name: a statement prepared before a migration added one must go on working.
+macro_rules! client_columns {
+    () => {
+        "id, name, client_type, application_type, redirect_uris, grant_types, scope, resources, introspects, first_party_at, \
+         trust, refresh_rotation, created_at, disabled_at, tokens_not_before"
+    };
+}
+pub(super) use client_columns;
+
 macro_rules! select_client {
     ($which:literal) => {
-        concat!(
-            "SELECT id, name, client_type, application_type, redirect_uris, grant_types, scope, resources, introspects, first_party_at, \
-             trust, refresh_rotation, created_at, disabled_at, tokens_not_before FROM clients ",
-            $which
-        )
+        concat!("SELECT ", client_columns!(), " FROM clients ", $which)
     };
 }
 

@@ -53,13 +53,6 @@ impl Store {
             read!(self, db => sqlx::query_as(SELECT).bind(person_id).bind(client_id.as_str()).fetch_optional(db).await?);
         row.map(Consent::try_from).transpose()
     }
-
-    /// What the person allowed any client.
-    pub(crate) async fn consents_of(&self, person_id: Uuid) -> Result<Vec<Consent>> {
-        const SELECT: &str = "SELECT client_id, scope, resources, given_at FROM consents WHERE person_id = $1 ORDER BY client_id";
-        let rows: Vec<ConsentRow> = read!(self, db => sqlx::query_as(SELECT).bind(person_id).fetch_all(db).await?);
-        rows.into_iter().map(Consent::try_from).collect()
-    }
 }
 
 /// Remembers what a person allows; it replaces what was allowed before.

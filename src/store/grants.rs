@@ -87,16 +87,6 @@ impl TryFrom<GrantRow> for Grant {
     }
 }
 
-/// A grant that a person can see and end.
-#[derive(FromRow)]
-pub(crate) struct LiveGrant {
-    pub client_id: String,
-    #[sqlx(try_from = "String")]
-    pub scope: Scope,
-    pub created_at: Timestamp,
-    pub last_used_at: Timestamp,
-}
-
 /// A person and a client who are enabled, and did not void what was issued when `grants.created_at`.
 macro_rules! is_backed {
     () => {
@@ -106,6 +96,7 @@ macro_rules! is_backed {
              AND (clients.tokens_not_before IS NULL OR clients.tokens_not_before < grants.created_at))"
     };
 }
+pub(super) use is_backed;
 
 macro_rules! select_grant {
     ($condition:literal) => {
@@ -148,16 +139,6 @@ impl Store {
         let found: Option<String> =
             read!(self, db => sqlx::query_scalar(SELECT).bind(client_id.as_str()).bind(iat).bind(jti).fetch_optional(db).await?);
         Ok(found.is_some())
-    }
-
-    /// What clients can still do in a person's name.
-    pub(crate) async fn live_grants_of(&self, person_id: Uuid, now: Timestamp) -> Result<Vec<LiveGrant>> {
-        const SELECT: &str = concat!(
-            "SELECT client_id, scope, created_at, last_used_at FROM grants WHERE person_id = $1 AND revoked_at IS NULL AND expires_at > $2 AND ",
-            is_backed!(),
-            " ORDER BY created_at DESC"
-        );
-        Ok(read!(self, db => sqlx::query_as(SELECT).bind(person_id).bind(now).fetch_all(db).await?))
     }
 }
 

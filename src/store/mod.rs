@@ -6,6 +6,7 @@ mod scalars;
 mod sqlite_writer;
 mod tell;
 
+pub(crate) mod accesses;
 pub(crate) mod audit_events;
 pub(crate) mod authorization_codes;
 pub(crate) mod authorization_requests;
@@ -52,6 +53,13 @@ impl Swapped {
     fn from_rows(rows: u64) -> Self {
         if rows == 0 { Self::Missed } else { Self::Done }
     }
+}
+
+/// A part of a long list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    pub start: u32,
+    pub length: u32,
 }
 
 /// The open store. Clones share its connections.

@@ -28,7 +28,7 @@ use crate::{
     server::Server,
     store::{
         Swapped,
-        browser_sessions::{BeginSession, BrowserSession, EndSession, TouchSession},
+        browser_sessions::{BeginSession, BrowserSession, EndSession, RevokeSessions, TouchSession},
         people::Person,
     },
 };
@@ -182,6 +182,22 @@ impl Browser {
         if let Some(session) = self.session.take() {
             end(server, session.person_id, session.id, caller).await?;
         }
+        self.forget().await
+    }
+
+    /// Signs the person out of this browser and of every other.
+    pub(crate) async fn sign_out_everywhere(&mut self, server: &Server, caller: &Caller) -> Result<()> {
+        if let Some(session) = self.session.take() {
+            let person_id = session.person_id;
+            let now = server.clock().now();
+            let event = AuditEvent::new(now, AuditName::SessionsRevoked, Actor::Person(person_id), caller.origin).about(person_id);
+            server.store().write(RevokeSessions { person_id, event }).await?;
+        }
+        self.forget().await
+    }
+
+    /// Takes the cookie away.
+    async fn forget(&mut self) -> Result<()> {
         self.cookie.flush().await.map_err(|_| Error::unavailable("the session could not be ended"))
     }
 }

@@ -1,24 +1,28 @@
 // Every page in front of people who read, see and type differently: WCAG 2.2 AA, light and dark, narrow, large, the keyboard alone.
 
 import assert from "node:assert/strict";
-import { assertAccessible } from "./harness/accessibility.mjs";
+import { assertAccessible, focus } from "./harness/accessibility.mjs";
 import { PAGES } from "./harness/pages.mjs";
 import { on } from "./harness/world.mjs";
 
 const TABS_AT_MOST = 20;
+const LOCALES = { English: "en-GB", German: "de-DE" };
 
 on("SQLite", (test) => {
-  for (const [name, arrive] of Object.entries(PAGES)) {
-    test(`${name}: axe finds nothing, and every width, text size and direction fits`, async ({ world, page, open }) => {
-      await arrive({ world, page, open });
-      await assertAccessible(page);
-    });
+  for (const [language, locale] of Object.entries(LOCALES)) {
+    for (const [name, arrive] of Object.entries(PAGES)) {
+      const what = "axe finds nothing, Tab goes everywhere, and every width, text size and direction fits";
+      test(`${name} in ${language}: ${what}`, { locale }, async ({ world, page, open }) => {
+        await arrive({ world, page, open: (options) => open({ locale, ...options }) });
+        assert.equal(await page.getAttribute("html", "lang"), locale.slice(0, 2));
+        await assertAccessible(page);
+      });
+    }
   }
 
-  test("the keyboard alone leads through sign-in and consent to the app", async ({ world, page }) => {
+  test("the keyboard alone leads through sign-in, consent and the account to the sign-out", async ({ world, page }) => {
     const person = await world.person();
     await page.goto(world.app.authorizationUrl());
-    await tabTo(page, "[name=email]");
     await page.keyboard.type(person.email);
     await tabTo(page, "[name=password]");
     await page.keyboard.type(person.password);
@@ -26,9 +30,34 @@ on("SQLite", (test) => {
 
     await page.waitForSelector("#allow");
     await tabTo(page, "#allow");
+    await page.keyboard.press("Space");
+    const { params } = await world.app.response(page);
+    assert.equal((await world.app.redeem(params.code)).status, 200);
+
+    await page.goto(`${world.issuer}/account`);
+    await tabTo(page, "#apps button");
+    await page.keyboard.press("Space");
+    await page.waitForSelector(".empty");
+    await tabTo(page, ".everywhere summary");
     await page.keyboard.press("Enter");
-    assert.ok((await world.app.response(page)).params.code);
+    await tabTo(page, "#sign-out-everywhere");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("#sign-in-again");
+    await tabTo(page, "#sign-in-again");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("#sign-in");
   });
+
+  for (const name of ["sign-in-refused", "sign-in-busy"]) {
+    test(`${name}: the focus is on the field to correct, which says what is wrong`, async ({ world, page }) => {
+      await PAGES[name]({ world, page });
+      const described = await page.evaluate(() => {
+        const { activeElement } = document;
+        return { field: activeElement.name, by: document.getElementById(activeElement.getAttribute("aria-describedby"))?.innerText };
+      });
+      assert.deepEqual(described, { field: "password", by: await page.innerText("[role=alert]") });
+    });
+  }
 
   test("the keyboard alone reaches Deny and every button of the account", async ({ world, page, open }) => {
     await PAGES.consent({ world, page });
@@ -51,13 +80,8 @@ on("SQLite", (test) => {
 // Tabs until the element has the focus, and visibly so.
 async function tabTo(page, selector) {
   for (let tabs = 0; tabs <= TABS_AT_MOST; tabs += 1) {
-    const focus = await page.evaluate((wanted) => {
-      const { activeElement } = document;
-      const { outlineStyle, boxShadow } = getComputedStyle(activeElement);
-      return { there: activeElement.matches(wanted), visible: outlineStyle !== "none" || boxShadow !== "none" };
-    }, selector);
-    if (focus.there) {
-      assert.ok(focus.visible, `the focus on ${selector} is invisible`);
+    if (await page.evaluate((wanted) => document.activeElement.matches(wanted), selector)) {
+      assert.ok((await focus(page)).isSeen, `the focus on ${selector} is invisible`);
       return;
     }
     await page.keyboard.press("Tab");

@@ -16,7 +16,7 @@ on("SQLite", (test) => {
       await openAccount(page, world);
 
       assert.equal(await page.locator("#sessions > li").count(), 1);
-      assert.match(await page.innerText("#sessions"), /^Chrome on Linux\s+This browser\s+Signed in .+\s+Last seen .+$/m);
+      assert.match(await page.innerText("#sessions"), /^Chrome on Linux\s+This browser\s+Signed in .+\s+Last used .+$/m);
       await assertTimes(page, "#sessions", 2, began);
 
       assert.equal(await page.locator("#apps > li").count(), 1);

@@ -1,4 +1,5 @@
-// npm run screenshots -- OUTDIR [PAGE...]: every page and every step of the demo, light and dark, wide and narrow, as PNG files.
+// npm run screenshots -- OUTDIR [PAGE...]: every page and every step of the demo, light and dark, wide and narrow, as PNG files;
+// the pages also in German, and as if they were written from right to left.
 
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -16,8 +17,8 @@ await mkdir(outDir, { recursive: true });
 
 const isWanted = (name) => wanted.length === 0 || wanted.includes(name);
 
-async function shoot(name, page) {
-  for (const colorScheme of ["light", "dark"]) {
+async function shoot(name, page, colorSchemes = ["light", "dark"]) {
+  for (const colorScheme of colorSchemes) {
     for (const width of [1280, 320]) {
       await page.emulateMedia({ colorScheme });
       await page.setViewportSize({ width, height: 800 });
@@ -32,15 +33,23 @@ const world = await World.start("SQLite");
 try {
   for (const [name, arrive] of Object.entries(PAGES)) {
     if (!isWanted(name)) continue;
-    const opened = [];
-    const open = async (options) => {
-      opened.push(await world.open(options));
-      return opened.at(-1).page;
-    };
-    const page = await open();
-    await arrive({ world, page, open });
-    await shoot(name, page);
-    for (const one of opened) await one.close();
+    for (const locale of ["en-GB", "de-DE"]) {
+      const opened = [];
+      const open = async (options) => {
+        opened.push(await world.open({ locale, ...options }));
+        return opened.at(-1).page;
+      };
+      const page = await open();
+      await arrive({ world, page, open });
+      if (locale === "de-DE") {
+        await shoot(`${name}-german`, page, ["light"]);
+      } else {
+        await shoot(name, page);
+        await page.evaluate(() => (document.documentElement.dir = "rtl"));
+        await shoot(`${name}-rtl`, page, ["light"]);
+      }
+      for (const one of opened) await one.close();
+    }
   }
 
   if (Object.keys(TOUR).some((name) => isWanted(`demo-${name}`))) {

@@ -23,6 +23,7 @@ const ROUTES: &[&str] = &[
     "/account/apps/end",
     "/account/sessions/end",
     "/account/sign-out",
+    "/account/sign-out-everywhere",
     "/assets/app.css",
     "/consent",
     "/health/live",

@@ -48,6 +48,7 @@ mod rfc9207_iss;
 mod security_headers;
 mod serving;
 mod sigkill;
+mod sign_out_everywhere;
 mod store;
 mod texts;
 mod two_nodes;

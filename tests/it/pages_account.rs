@@ -17,6 +17,7 @@ fn items(browser: &Browser<'_>, list: &str) -> Vec<String> {
     let tag = regex::Regex::new("<[^>]*>").unwrap();
     let space = regex::Regex::new(r"\s+").unwrap();
     let text = |row: &str| space.replace_all(&tag.replace_all(row, " "), " ").trim().to_owned();
+    let (rows, _) = rows.split_once("</ul>\n\n").or_else(|| rows.split_once("<details")).unwrap_or((rows, ""));
     rows.split("</form>").map(text).filter(|row| !row.is_empty()).collect()
 }
 
@@ -54,8 +55,8 @@ on_every_backend! {
         assert!(here.page().body.contains("Signed in as <bdi>alice@example.com</bdi>"));
         let sessions = items(&here, "sessions");
         assert_eq!(sessions.len(), 2, "{sessions:?}");
-        assert!(sessions[0].starts_with("Unknown browser Signed in 15 January 2027, 08:01 UTC"), "{sessions:?}");
-        assert!(sessions[1].starts_with("Firefox on Linux This browser Signed in 15 January 2027, 08:00 UTC"), "{sessions:?}");
+        assert!(sessions[1].starts_with("Unknown browser Signed in 15 January 2027, 08:01 UTC"), "{sessions:?}");
+        assert!(sessions[0].starts_with("Firefox on Linux This browser Signed in 15 January 2027, 08:00 UTC"), "{sessions:?}");
         assert!(here.page().body.contains("No app has access to your account."));
     }
 
@@ -74,6 +75,81 @@ on_every_backend! {
         assert_eq!(apps.len(), 1, "{apps:?}");
         for text in ["The app app.example", "Know who you are here", "Use the permission read", "Since 15 January 2027, 08:00 UTC", "Last used 15 January 2027, 09:00 UTC"] {
             assert!(apps[0].contains(text), "{text}: {apps:?}");
+        }
+    }
+
+    /// An app that came twice is listed once, with all that it may do, and how often it came.
+    async fn what_an_app_got_at_several_times_is_one_entry(server) {
+        let app = server.client("app").await;
+        let mut browser = server.browser();
+        browser.sign_in_as_someone().await;
+        app.redeem(&app.code_at(&mut browser, &[("scope", "read")]).await).await.assert_status(200);
+        server.advance(60);
+        app.redeem(&app.code_at(&mut browser, &[("scope", "openid")]).await).await.assert_status(200);
+        browser.go("/account").await;
+        let apps = items(&browser, "apps");
+        assert_eq!(apps.len(), 1, "{apps:?}");
+        for text in ["Know who you are here", "Use the permission read", "Since 15 January 2027, 08:00 UTC", "Last used 15 January 2027, 08:01 UTC", "2 active sign-ins"] {
+            assert!(apps[0].contains(text), "{text}: {apps:?}");
+        }
+        assert_eq!(apps[0].matches("Use the permission read").count(), 1);
+    }
+
+    /// Consent alone, without anything obtained by it, was never used.
+    async fn an_app_that_only_may_is_listed_without_a_use(server) {
+        let app = server.client("app").await;
+        let mut browser = server.browser();
+        browser.sign_in_as_someone().await;
+        app.code_at(&mut browser, &[]).await;
+        browser.go("/account").await;
+        let apps = items(&browser, "apps");
+        assert!(apps.len() == 1 && apps[0].contains("Since 15 January 2027") && !apps[0].contains("Last used"), "{apps:?}");
+    }
+
+    /// A long list is shown in parts, this browser's session at the very beginning.
+    async fn hundreds_of_sessions_are_shown_in_parts(server) {
+        let mut browser = server.browser();
+        browser.sign_in_as_someone().await;
+        server.more_sessions(300).await;
+        browser.go("/account").await;
+        let first = items(&browser, "sessions");
+        assert_eq!(first.len(), 20);
+        assert!(first[0].contains("This browser"), "{first:?}");
+        assert!(browser.page().body.contains("href=\"/account?apps=1&#38;sessions=2#sessions-title\""), "{}", browser.page().body);
+        assert!(!browser.page().body.contains("rel=\"prev\""));
+
+        browser.go("/account?apps=1&sessions=16").await;
+        assert_eq!(items(&browser, "sessions").len(), 1, "301 in all");
+        assert!(browser.page().body.contains("rel=\"prev\"") && !browser.page().body.contains("rel=\"next\""));
+        for beyond in ["sessions=17", "apps=2", "sessions=1000"] {
+            let request = Request::get(format!("/account?{beyond}")).body(Body::empty()).unwrap();
+            assert_eq!(browser.fetch(request).await.location(), "/account", "{beyond}");
+        }
+        for junk in ["sessions=0", "sessions=-1", "sessions=x", "apps=4294967295", "apps=1&apps=2"] {
+            browser.go(&format!("/account?{junk}")).await.assert_status(200);
+            assert_eq!(items(&browser, "sessions"), first, "{junk}");
+        }
+    }
+
+    /// The one used last comes first, and none is left out or shown twice.
+    async fn many_apps_are_shown_in_parts(server) {
+        let mut browser = server.browser();
+        browser.sign_in_as_someone().await;
+        for number in 0..23 {
+            let id = format!("app{number:02}");
+            let app = server.client(&id).await;
+            app.redeem(&app.code_at(&mut browser, &[]).await).await.assert_status(200);
+        }
+        browser.go("/account").await;
+        let mut apps = items(&browser, "apps");
+        assert_eq!(apps.len(), 20);
+        assert!(browser.page().body.contains("href=\"/account?apps=2&#38;sessions=1#apps-title\""), "{}", browser.page().body);
+        browser.go("/account?apps=2").await;
+        apps.extend(items(&browser, "apps"));
+        let expected: Vec<String> = (0..23).rev().map(|number| format!("T The app{number:02} ")).collect();
+        assert_eq!(apps.len(), 23);
+        for (app, expected) in apps.iter().zip(&expected) {
+            assert!(app.starts_with(expected), "{app} is not {expected}");
         }
     }
 

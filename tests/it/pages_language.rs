@@ -33,7 +33,7 @@ fn parts(text: &str) -> Vec<String> {
 }
 
 fn says(page: &str, part: &str) -> bool {
-    let is_apart = |neighbour: Option<char>| !neighbour.is_some_and(char::is_alphanumeric);
+    let is_apart = |neighbour: Option<char>| !neighbour.is_some_and(char::is_alphabetic);
     let mut places = page.match_indices(part);
     places.any(|(at, _)| is_apart(page[..at].chars().next_back()) && is_apart(page[at + part.len()..].chars().next()))
 }
@@ -98,8 +98,12 @@ impl<'a> Tour<'a> {
         browser.sign_in_as_someone().await;
         self.saw("account without apps", &mut browser);
         app.redeem(&app.code_at(&mut browser, &[]).await).await.assert_status(200);
-        browser.go("/account").await;
+        app.redeem(&app.code_at(&mut browser, &[]).await).await.assert_status(200);
+        self.server.more_sessions(50).await;
+        browser.go("/account?sessions=2").await;
         self.saw("account", &mut browser);
+        browser.submit("/account/sign-out-everywhere", &[]).await;
+        self.saw("signed out everywhere", &mut browser);
     }
 
     async fn errors(&mut self) {

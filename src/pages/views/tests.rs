@@ -34,6 +34,12 @@ fn consent(app: App<'_>, scopes: &[ScopeLine<'_>], lasts: Lasts) -> String {
     Consent { page: &PAGE, app, person, other_account_url, scopes, lasts, request, bound }.render().expect("a page")
 }
 
+fn account(sessions: &[Session<'_>]) -> String {
+    let (app_turns, session_turns) = (Turns::default(), Turns::default());
+    let account = Account { page: &PAGE, person: "alice@example.com", apps: &[], app_turns, sessions, session_turns };
+    account.render().expect("a page")
+}
+
 #[test]
 fn login_escapes_what_others_chose() {
     let html = Login {
@@ -45,7 +51,7 @@ fn login_escapes_what_others_chose() {
     }
     .render()
     .expect("a page");
-    assert_escaped(&html, 5);
+    assert_escaped(&html, 6);
 }
 
 #[test]
@@ -78,13 +84,16 @@ fn account_escapes_what_others_chose() {
             scopes: &[ScopeLine::new(&PAGE, MARKUP, None)],
             since: moment,
             last_used: Some(moment),
+            grants: 2,
         }],
+        app_turns: Turns::new(2, true, |_| MARKUP.to_owned()),
         sessions: &[Session { id: MARKUP, browser: Some(MARKUP), signed_in: moment, last_seen: moment, current: true }],
+        session_turns: Turns::default(),
     }
     .render()
     .expect("a page");
-    // The person; the app's id, name (twice), host and scope; the session's id and browser (twice); four times, twice each.
-    assert_escaped(&html, 1 + 5 + 3 + 8);
+    // The person; the app's id, name (twice), host and scope; the session's id and browser (twice); four times, twice each; two links.
+    assert_escaped(&html, 1 + 5 + 3 + 8 + 2);
 }
 
 #[test]
@@ -128,7 +137,8 @@ fn a_busy_server_blames_no_field() {
 fn signing_in_again_keeps_the_person_and_offers_another() {
     let again = SigningIn::Again { email: "alice@example.com", other_account_url: "/auth/login?other=1&request=x" };
     let html = login(again, None);
-    assert!(html.contains(" readonly"), "{html}");
+    assert!(html.contains("Signed in as <bdi>alice@example.com</bdi>"), "{html}");
+    assert!(html.contains(r#"value="alice@example.com" autocomplete="username" readonly hidden>"#), "{html}");
     assert!(html.contains(r#"href="/auth/login?other=1&#38;request=x""#), "{html}");
 }
 
@@ -168,8 +178,7 @@ fn a_monogram_is_one_letter_of_the_name() {
 
 #[test]
 fn an_account_without_apps_says_so() {
-    let html = Account { page: &PAGE, person: "alice@example.com", apps: &[], sessions: &[] };
-    let html = html.render().expect("a page");
+    let html = account(&[]);
     assert!(!html.contains("id=\"apps\"") && html.contains("muted empty"), "{html}");
 }
 
@@ -177,14 +186,13 @@ fn an_account_without_apps_says_so() {
 fn only_the_current_session_is_marked() {
     let session = |id, current| Session { id, browser: None, signed_in: NOON, last_seen: NOON, current };
     let sessions = [session("1", true), session("2", false)];
-    let html = Account { page: &PAGE, person: "alice@example.com", apps: &[], sessions: &sessions };
-    let html = html.render().expect("a page");
+    let html = account(&sessions);
     assert_eq!(html.matches("class=\"badge\"").count(), 1);
     assert_eq!(html.matches("name=\"session\" value=").count(), 2);
 }
 
 #[test]
 fn signed_out_leads_back_to_sign_in() {
-    let html = SignedOut { page: &PAGE }.render().expect("a page");
+    let html = SignedOut { page: &PAGE, everywhere: false }.render().expect("a page");
     assert!(html.contains(r#"href="/auth/login""#), "{html}");
 }

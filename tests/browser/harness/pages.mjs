@@ -53,6 +53,13 @@ export const PAGES = {
     await page.goto(world.app.authorizationUrl({ prompt: "login" }));
     await page.waitForSelector("#sign-in");
   },
+  "sign-in-again-overlong": async ({ world, page }) => {
+    await openAccount(page, world);
+    await signIn(page, await world.person(LONG_MAILBOX));
+    await page.waitForSelector("#sign-out");
+    await page.goto(world.app.authorizationUrl({ prompt: "login" }));
+    await page.waitForSelector("#sign-in");
+  },
   consent: async ({ world, page }) => {
     const app = await world.appElsewhere("Photo Prints", "https://prints.example");
     await page.goto(app.authorizationUrl());
@@ -97,6 +104,24 @@ export const PAGES = {
     await page.waitForSelector("#sessions > li:nth-child(4)");
     await page.waitForSelector("#apps > li:nth-child(2)");
   },
+  "account-in-parts": async ({ world, page }) => {
+    const person = await world.person();
+    for (let browsers = 0; browsers < 45; browsers += 1) await signInWithoutBrowser(world, person);
+    await openAccount(page, world);
+    await signIn(page, person);
+    await page.click("#sessions ~ .turns a[rel=next]");
+    await page.waitForSelector("#sessions ~ .turns a[rel=prev]");
+  },
+  "account-everywhere": async ({ world, page }) => {
+    await PAGES.account({ world, page });
+    await page.click(".everywhere summary");
+    await page.waitForSelector("#sign-out-everywhere", { state: "visible" });
+  },
+  "signed-out-everywhere": async ({ world, page }) => {
+    await PAGES["account-everywhere"]({ world, page });
+    await page.click("#sign-out-everywhere");
+    await page.waitForSelector("#sign-in-again");
+  },
   "signed-out": async ({ world, page }) => {
     await openAccount(page, world);
     await assertAsksForSignIn(page);
@@ -127,7 +152,7 @@ export const PAGES = {
     const second = await page.context().newPage();
     await openAccount(second, world);
     await second.click("#sign-out");
-    await second.click("text=Sign in again");
+    await second.click("#sign-in-again");
     await signIn(second, await world.person("bob"));
     await second.waitForSelector("#sessions");
     await allow(page);
@@ -143,10 +168,11 @@ export const PAGES = {
   },
 };
 
-function signInWithoutBrowser(world) {
+function signInWithoutBrowser(world, { email, password } = { email: "nobody@example.com", password: "any" }) {
   return fetch(`${world.issuer}/login`, {
     method: "POST",
+    redirect: "manual",
     headers: { origin: world.grantor.origin },
-    body: new URLSearchParams({ email: "nobody@example.com", password: "any" }),
+    body: new URLSearchParams({ email, password }),
   });
 }

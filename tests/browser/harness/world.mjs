@@ -67,7 +67,7 @@ export class World {
 // A page in a browser without cookies, which may send requests to `origins`; what is wrong in it is reported by `close`.
 export async function openPage(browser, origins, options = {}) {
   // Without transitions, so that a colour that is measured is the colour that stays.
-  const context = await browser.newContext({ colorScheme: "light", reducedMotion: "reduce", ...options });
+  const context = await browser.newContext({ locale: "en-GB", colorScheme: "light", reducedMotion: "reduce", ...options });
   context.setDefaultTimeout(PAGE_TIMEOUT_MS);
   const problems = watch(context, origins);
   const page = await context.newPage();

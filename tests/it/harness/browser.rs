@@ -5,8 +5,13 @@ use std::collections::BTreeMap;
 use argon2::{Argon2, Params, PasswordHasher, password_hash::phc::PasswordHash};
 use axum::body::Body;
 use http::Request;
+use sha2::{Digest, Sha256};
 
-use super::{Answer, App, ISSUER, START, TestServer, app::timestamp, database, form_request};
+use super::{
+    Answer, App, ISSUER, START, TestServer,
+    app::{bytes, timestamp},
+    database, form_request,
+};
 
 /// The password of everyone.
 pub const PASSWORD: &str = "down-the-rabbit-hole";
@@ -31,6 +36,20 @@ impl TestServer {
             ))
             .await;
         Person { email }
+    }
+
+    /// Signs whoever signed in last in at this many more browsers, called 0, 1, 2, ... and used in this order a day ago.
+    pub async fn more_sessions(&self, count: u32) {
+        let latest = |column| format!("(SELECT {column} FROM browser_sessions ORDER BY created_at DESC LIMIT 1)");
+        let row = |number: u32| {
+            let id = database::id(self.database.backend);
+            let hash = bytes(self.database.backend, &Sha256::digest(&id));
+            let at = timestamp(self.database.backend, START.as_micros() - 86_400_000_000 + i64::from(number) * 1_000_000);
+            format!("({hash}, {id}, {}, {at}, '[]', 'Firefox/{number}', {at}, {at}, {})", latest("person_id"), latest("expires_at"))
+        };
+        let rows: Vec<String> = (0..count).map(row).collect();
+        let columns = "id_hash, id, person_id, auth_time, amr, user_agent, created_at, last_seen_at, expires_at";
+        self.database.execute(&format!("INSERT INTO browser_sessions ({columns}) VALUES {}", rows.join(", "))).await;
     }
 }
 
