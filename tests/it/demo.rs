@@ -154,7 +154,7 @@ on_databases! { [Sqlite]
         let command = demo.told(r"TOKEN=(\$\(.*\))\n");
         let issued = Command::new("sh").args(["-c", &format!("printf %s {command}")]).output().unwrap();
         let token = String::from_utf8(issued.stdout).unwrap();
-        let other = RemoteApp::create_with(database, "other", &[]);
+        let other = RemoteApp::create(database, "other");
         let server = Process::serve(database, &[]);
         let foreign = other.client_credentials(&server.base()).await.access_token();
 
