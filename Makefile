@@ -9,7 +9,7 @@ help: ## list these targets
 run: ## the server, on SQLite unless configured otherwise
 	cargo run --locked -- serve
 
-demo: ## the server with a throw-away database and a sample app to sign in to
+demo: ## the server with a throw-away database, and apps and an API to try
 	cargo run --locked -- demo
 
 test: ## every test, on SQLite, on Postgres and in Chromium; as root installs what is missing

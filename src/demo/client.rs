@@ -96,7 +96,7 @@ impl Client {
     }
 
     pub fn wire(&self) -> Wire<'_> {
-        Wire { outbound: &self.outbound, exchanges: Mutex::default() }
+        Wire::new(&self.outbound)
     }
 
     /// Redeems the code of an authorization response (OAuth 2.1 §4.1.3).
@@ -135,7 +135,7 @@ impl Client {
             .header(header::ACCEPT, "application/json")
             .body(body.into_bytes())
             .map_err(|_| Failure::Unexpected)?;
-        let response = wire.send(request).await.map_err(|error| Failure::from(&error))?;
+        let response = wire.send(Kind::Direct, request).await.map_err(|error| Failure::from(&error))?;
         if response.status() == StatusCode::OK {
             return Ok(());
         }
@@ -163,10 +163,7 @@ impl Client {
                 .set_introspection_url(metadata.introspection_endpoint.clone());
             Ok(Discovered { metadata, oauth })
         };
-        self.discovered.get_or_try_init(fetch).await.map_err(|error: DiscoveryError| {
-            tracing::warn!(error = ?error, "the sample app cannot read the server's metadata");
-            Failure::Unreachable
-        })
+        self.discovered.get_or_try_init(fetch).await.map_err(|error: DiscoveryError| Failure::from(&error))
     }
 }
 
@@ -209,6 +206,13 @@ impl From<&OutboundError> for Failure {
     }
 }
 
+impl From<&DiscoveryError> for Failure {
+    fn from(error: &DiscoveryError) -> Self {
+        tracing::warn!(error = ?error, "the sample app cannot read the server's metadata");
+        Self::Unreachable
+    }
+}
+
 impl From<RequestTokenError<OutboundError, BasicErrorResponse>> for Failure {
     fn from(error: RequestTokenError<OutboundError, BasicErrorResponse>) -> Self {
         match &error {
@@ -225,18 +229,22 @@ impl<'c> AsyncHttpClient<'c> for Wire<'_> {
     type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, OutboundError>> + Send + 'c>>;
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(self.send(request))
+        Box::pin(self.send(Kind::Direct, request))
     }
 }
 
-impl Wire<'_> {
+impl<'a> Wire<'a> {
+    pub fn new(outbound: &'a Outbound) -> Self {
+        Self { outbound, exchanges: Mutex::default() }
+    }
+
     /// Keeps a request that the browser sent.
     pub fn navigated(&self, kind: Kind, url: &Url) {
         self.keep(Exchange::navigation(kind, url));
     }
 
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, OutboundError> {
-        let mut exchange = Exchange::request(&request);
+    pub async fn send(&self, kind: Kind, request: HttpRequest) -> Result<HttpResponse, OutboundError> {
+        let mut exchange = Exchange::request(kind, &request);
         let response = self.outbound.send(request).await;
         if let Ok(response) = &response {
             exchange.answered(response);

@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::outbound::{Outbound, OutboundError};
 
-/// The members that this app uses.
+/// The members that the demo's apps and API use.
 #[derive(Debug, Deserialize)]
 pub struct Metadata {
     pub issuer: String,
@@ -15,6 +15,7 @@ pub struct Metadata {
     pub token_endpoint: TokenUrl,
     pub introspection_endpoint: IntrospectionUrl,
     pub revocation_endpoint: RevocationUrl,
+    pub jwks_uri: Url,
     #[serde(default)]
     pub authorization_response_iss_parameter_supported: bool,
 }
@@ -68,7 +69,7 @@ mod tests {
     fn document(issuer: &str) -> Vec<u8> {
         format!(
             r#"{{"issuer":"{issuer}","authorization_endpoint":"http://as.example/a","token_endpoint":"http://as.example/t",
-            "introspection_endpoint":"http://as.example/i","revocation_endpoint":"http://as.example/r"}}"#
+            "introspection_endpoint":"http://as.example/i","revocation_endpoint":"http://as.example/r","jwks_uri":"http://as.example/k"}}"#
         )
         .into_bytes()
     }

@@ -33,6 +33,8 @@ pub enum Kind {
     AuthorizationResponse,
     /// The app to the server; the browser sees nothing of it.
     Direct,
+    /// The app to the sample API.
+    ApiCall,
 }
 
 pub struct Answer {
@@ -45,7 +47,7 @@ impl Kind {
     pub fn sender(self) -> Cow<'static, str> {
         match self {
             Self::AuthorizationRequest | Self::AuthorizationResponse => t!("demo.wire.browser"),
-            Self::Direct => t!("demo.wire.app"),
+            Self::Direct | Self::ApiCall => t!("demo.wire.app"),
         }
     }
 
@@ -54,6 +56,7 @@ impl Kind {
             Self::AuthorizationRequest => t!("demo.wire.authorization_request"),
             Self::AuthorizationResponse => t!("demo.wire.authorization_response"),
             Self::Direct => t!("demo.wire.direct"),
+            Self::ApiCall => t!("demo.wire.api_call"),
         }
     }
 }
@@ -65,8 +68,8 @@ impl Exchange {
         Self { kind, method: "GET".to_owned(), url: without_query(url.as_str()), headers: Vec::new(), parameters, answer: None }
     }
 
-    /// A request of the app to the server.
-    pub fn request(request: &Request<Vec<u8>>) -> Self {
+    /// A request of the app itself.
+    pub fn request(kind: Kind, request: &Request<Vec<u8>>) -> Self {
         let mut headers = Vec::new();
         if let Some(value) = request.headers().get(header::AUTHORIZATION) {
             let scheme = value.to_str().unwrap_or_default().split(' ').next().unwrap_or_default();
@@ -76,7 +79,7 @@ impl Exchange {
             headers.push(("Content-Type", value.to_owned()));
         }
         Self {
-            kind: Kind::Direct,
+            kind,
             method: request.method().to_string(),
             url: without_query(&request.uri().to_string()),
             headers,
@@ -149,7 +152,7 @@ mod tests {
             .header(header::AUTHORIZATION, "Basic aWQ6c2VjcmV0")
             .body(b"grant_type=authorization_code&code=abc&code_verifier=def&client_secret=ghi".to_vec())
             .unwrap();
-        let exchange = Exchange::request(&request);
+        let exchange = Exchange::request(Kind::Direct, &request);
         assert_eq!(exchange.url, "http://as.example/oauth/token");
         assert_eq!(exchange.headers, [("Authorization", format!("Basic {HIDDEN}"))]);
         let parameters: Vec<_> = exchange.parameters.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();

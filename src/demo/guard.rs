@@ -6,11 +6,11 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use url::Position;
+use url::{Position, Url};
 
 use super::{App, pages};
 
-const HEADERS: [(HeaderName, HeaderValue); 6] = [
+pub const HEADERS: [(HeaderName, HeaderValue); 6] = [
     (
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(
@@ -27,8 +27,8 @@ const HEADERS: [(HeaderName, HeaderValue); 6] = [
 
 /// Middleware around all routes.
 pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let mut response = if !names_this_host(&app, request.headers()) {
-        elsewhere(&app, &request)
+    let mut response = if !names_this_host(&app.base_url, request.headers()) {
+        elsewhere(&app.base_url, &request)
     } else if request.method().is_safe() || is_same_origin(&app, request.headers()) {
         next.run(request).await
     } else {
@@ -41,16 +41,17 @@ pub async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) ->
 }
 
 /// The session cookie belongs to one host: `localhost` and `127.0.0.1` are two.
-fn names_this_host(app: &App, headers: &HeaderMap) -> bool {
-    let host = &app.base_url[Position::BeforeHost..Position::AfterPort];
+pub fn names_this_host(base_url: &Url, headers: &HeaderMap) -> bool {
+    let host = &base_url[Position::BeforeHost..Position::AfterPort];
     headers.get(header::HOST).is_some_and(|value| value == host)
 }
 
-fn elsewhere(app: &App, request: &Request) -> Response {
+/// Leads to the same page at the host that it belongs to.
+pub fn elsewhere(base_url: &Url, request: &Request) -> Response {
     if request.method() != Method::GET {
         return StatusCode::MISDIRECTED_REQUEST.into_response();
     }
-    let mut url = app.base_url.clone();
+    let mut url = base_url.clone();
     url.set_path(request.uri().path());
     url.set_query(request.uri().query());
     Redirect::to(url.as_str()).into_response()
@@ -81,6 +82,9 @@ mod tests {
             client_secret: "secret".to_owned(),
             base_url: "http://127.0.0.1:8081".to_owned(),
             scopes: Vec::new(),
+            api_url: "http://127.0.0.1:8083".to_owned(),
+            spa_url: "http://127.0.0.1:8082/".to_owned(),
+            machine: ("sample-machine".to_owned(), "secret".to_owned()),
         };
         app.router().unwrap()
     }

@@ -1,4 +1,4 @@
-//! The pages of the sample app. Every button answers 303, so that reloading repeats nothing.
+//! The pages of the sample app. Every button that changes something answers 303, so that reloading repeats nothing.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,12 +19,20 @@ use super::sessions::{Session, SharedSession, SignedIn};
 use super::step::{Action, Outcome, Step};
 
 /// The server's look, in colours of the app's own, so that a person sees which of the two is asking.
-const STYLE: &str = concat!(include_str!("../../static/app.css"), include_str!("../../static/demo.css"));
+pub const STYLE: &str = concat!(include_str!("../../static/app.css"), include_str!("../../static/demo.css"));
 
 #[derive(Template)]
 #[template(path = "demo/home.html")]
 struct Home<'a> {
     issuer: &'a str,
+    spa_url: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "demo/machine.html")]
+struct MachinePage {
+    /// What it did when its button was pressed.
+    step: Option<Step>,
 }
 
 #[derive(Template)]
@@ -58,7 +66,17 @@ pub async fn home(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     {
         return Redirect::to("/session").into_response();
     }
-    page(StatusCode::OK, &Home { issuer: app.client.issuer() })
+    page(StatusCode::OK, &Home { issuer: app.client.issuer(), spa_url: &app.spa_url })
+}
+
+/// `GET /machine`
+pub async fn machine() -> Response {
+    page(StatusCode::OK, &MachinePage { step: None })
+}
+
+/// `POST /machine` runs the machine client. Nobody's session changes by it, so reloading may repeat it.
+pub async fn run_machine(State(app): State<Arc<App>>) -> Response {
+    page(StatusCode::OK, &MachinePage { step: Some(app.machine.run().await) })
 }
 
 /// `GET /start` sends the browser to the server with a new authorization request.
@@ -132,6 +150,11 @@ pub async fn introspect(State(app): State<Arc<App>>, headers: HeaderMap) -> Resp
     take(Action::Introspect, &app, &headers).await
 }
 
+/// `POST /call-api`
+pub async fn call_api(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    take(Action::CallApi, &app, &headers).await
+}
+
 /// `POST /revoke`
 pub async fn revoke(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     take(Action::Revoke, &app, &headers).await
@@ -203,7 +226,7 @@ async fn take(action: Action, app: &App, headers: &HeaderMap) -> Response {
     let Some((_, session)) = session_of(app, headers) else { return to_home() };
     let mut session = session.lock().await;
     let Some(signed_in) = &mut session.signed_in else { return to_home() };
-    signed_in.last = Step::take(action, &app.client, &mut signed_in.tokens).await;
+    signed_in.last = Step::take(action, &app.client, &app.api_url, &mut signed_in.tokens).await;
     Redirect::to("/session").into_response()
 }
 

@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use rust_i18n::t;
 
+use url::Url;
+
 use super::access_token::DecodedToken;
+use super::api_call;
 use super::client::{Client, Failure, Tokens, Wire};
 use super::exchange::{Exchange, masked};
 
@@ -13,6 +16,7 @@ use super::exchange::{Exchange, masked};
 pub enum Action {
     Refresh,
     Introspect,
+    CallApi,
     Revoke,
 }
 
@@ -24,11 +28,12 @@ pub struct Step {
 
 impl Step {
     /// Does what the button says; a refresh replaces the tokens.
-    pub async fn take(action: Action, client: &Client, tokens: &mut Tokens) -> Self {
+    pub async fn take(action: Action, client: &Client, api_url: &Url, tokens: &mut Tokens) -> Self {
         let wire = client.wire();
         let outcome = match action {
             Action::Refresh => refresh(client, &wire, tokens).await,
             Action::Introspect => introspect(client, &wire, tokens).await,
+            Action::CallApi => api_call::read_notes(&wire, api_url, &tokens.access_token).await,
             Action::Revoke => client.revoke(&wire, tokens).await.map(|()| Outcome::Revoked),
         };
         Self { outcome: outcome.unwrap_or_else(Outcome::Failed), exchanges: wire.into_exchanges() }
@@ -55,6 +60,9 @@ pub enum Outcome {
     NothingToRefresh,
     Active,
     Inactive,
+    ApiAccepted,
+    /// Its answer says why.
+    ApiRefused,
     Revoked,
     Failed(Failure),
 }
@@ -81,6 +89,8 @@ impl Outcome {
             Self::NothingToRefresh => t!("demo.step.nothing_to_refresh"),
             Self::Active => t!("demo.step.active"),
             Self::Inactive => t!("demo.step.inactive"),
+            Self::ApiAccepted => t!("demo.api_call.accepted"),
+            Self::ApiRefused => t!("demo.api_call.refused"),
             Self::Revoked => t!("demo.step.revoked"),
             Self::Failed(failure) => failure.title(),
         }
@@ -93,6 +103,8 @@ impl Outcome {
             Self::NothingToRefresh => t!("demo.step.nothing_to_refresh_text"),
             Self::Active => t!("demo.step.active_text"),
             Self::Inactive => t!("demo.step.inactive_text"),
+            Self::ApiAccepted => t!("demo.api_call.accepted_text"),
+            Self::ApiRefused => t!("demo.api_call.refused_text"),
             Self::Revoked => t!("demo.step.revoked_text"),
             Self::Failed(failure) => failure.advice(),
         }

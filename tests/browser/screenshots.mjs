@@ -5,7 +5,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Demo } from "./harness/demo.mjs";
 import { PAGES } from "./harness/pages.mjs";
-import { TOUR } from "./harness/tour.mjs";
+import { SPA_TOUR, TOUR } from "./harness/tour.mjs";
 import { World, openPage } from "./harness/world.mjs";
 
 const [outDir, ...wanted] = process.argv.slice(2);
@@ -52,13 +52,14 @@ try {
     }
   }
 
-  if (Object.keys(TOUR).some((name) => isWanted(`demo-${name}`))) {
+  for (const [prefix, tour] of [["demo", TOUR], ["demo-spa", SPA_TOUR]]) {
+    if (!Object.keys(tour).some((name) => isWanted(`${prefix}-${name}`))) continue;
     const demo = await Demo.start();
     try {
-      const { page, close } = await openPage(world.browser, demo.origins);
-      for (const [name, step] of Object.entries(TOUR)) {
+      const { page, close } = await openPage(world.browser, demo.origins, { refusals: [`403 ${demo.notesUrl}`] });
+      for (const [name, step] of Object.entries(tour)) {
         await step({ demo, page });
-        if (isWanted(`demo-${name}`)) await shoot(`demo-${name}`, page);
+        if (isWanted(`${prefix}-${name}`)) await shoot(`${prefix}-${name}`, page);
       }
       await close();
     } finally {

@@ -1,14 +1,19 @@
 //! `grantor demo`: what a newcomer runs first, from the printed address to the last button.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
+use http::Request;
 use regex::Regex;
+use serde_json::json;
 
 use crate::{
     harness::{
-        Database,
-        over_http::RemoteBrowser,
-        process::{PATIENCE, Process, free_port, grantor, run, wait_until},
+        Answer, Database,
+        over_http::{RemoteApp, RemoteBrowser, http_client, send},
+        process::{Outcome, PATIENCE, Process, free_port, grantor, run, wait_until},
     },
     on_databases,
 };
@@ -23,7 +28,8 @@ struct Demo {
 impl Demo {
     /// Starts it with these flags, waits until it has said where to go, and that its log has nothing to say.
     fn start(database: &Database, flags: &[&str]) -> Self {
-        let (port, app_port) = (free_port(), free_port());
+        let [port, app, spa, api] = [(); 4].map(|()| free_port());
+        let at = |port: u16| format!("127.0.0.1:{port}");
         let temporary = database.dir.join(format!("tmp-{port}"));
         std::fs::create_dir(&temporary).unwrap();
         let printed = temporary.join("printed");
@@ -32,7 +38,7 @@ impl Demo {
             // The demo takes nothing from the environment, least of all a database.
             .env("GRANTOR_DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")
             .env("TMPDIR", &temporary)
-            .args(["demo", "--listen", &format!("127.0.0.1:{port}"), "--app-listen", &format!("127.0.0.1:{app_port}")])
+            .args(["demo", "--listen", &at(port), "--app-listen", &at(app), "--spa-listen", &at(spa), "--api-listen", &at(api)])
             .args(flags)
             .stdout(std::fs::File::create(&printed).unwrap());
         let mut process = Process::spawn(database, port, command);
@@ -69,6 +75,15 @@ impl Demo {
     }
 }
 
+/// Calls the API with this header.
+async fn call(notes: &str, authorization: &str) -> Answer {
+    let mut request = Request::get(notes);
+    if !authorization.is_empty() {
+        request = request.header("authorization", authorization);
+    }
+    send(&http_client(), request.body(Vec::new()).unwrap()).await.unwrap()
+}
+
 /// What a newcomer does, with what the terminal says: sign in, look at the tokens, press every button, sign out.
 async fn tour(demo: &Demo) {
     let app = demo.told(r"Open the sample app +(http://\S+)\n");
@@ -91,10 +106,13 @@ async fn tour(demo: &Demo) {
 
     let buttons = [
         ("/introspect", "The access token is active"),
+        ("/call-api", "The API accepted the token"),
         ("/refresh", "Refreshed"),
         ("/refresh", "Refreshed"),
         ("/revoke", "Revoked"),
         ("/introspect", "The access token is not active"),
+        // Which an API that verifies by itself learns when the token expires.
+        ("/call-api", "The API accepted the token"),
     ];
     for (path, title) in buttons {
         let page = browser.submit(path, &[]).await.assert_status(200);
@@ -114,22 +132,68 @@ on_databases! { [Sqlite]
         demo.end();
     }
 
+    /// The machine client: what is printed works as it is pasted, and so does the button of the sample app.
+    async fn a_program_gets_a_token_and_calls_the_api(database) {
+        let demo = Demo::start(database, &[]);
+        let printed = demo.told(r"(?s)as a program would:\n(.*?)\n\n");
+        let pasted = Outcome::of(Command::new("sh").args(["-c", &printed]).output().unwrap());
+        assert_eq!(pasted.json(), json!({ "owner": "sample-machine", "notes": [] }));
+
+        let app = demo.told(r"Open the sample app +(http://\S+)\n");
+        let mut browser = RemoteBrowser::new(&[&app]);
+        browser.go(&format!("{app}/machine")).await.assert_status(200);
+        let page = browser.submit("/machine", &[]).await.assert_status(200);
+        assert!(page.body.contains("The API accepted the token") && page.body.contains("client_credentials"), "{}", page.body);
+        demo.end();
+    }
+
+    /// The API says why it refuses, to programs in the challenge and to developers in the body.
+    async fn the_api_refuses_with_a_reason(database) {
+        let demo = Demo::start(database, &[]);
+        let notes = demo.told(r"The API that they call (http://\S+)\n");
+        let command = demo.told(r"TOKEN=(\$\(.*\))\n");
+        let issued = Command::new("sh").args(["-c", &format!("printf %s {command}")]).output().unwrap();
+        let token = String::from_utf8(issued.stdout).unwrap();
+        let other = RemoteApp::create(database, "other");
+        let server = Process::serve(database, &[]);
+        let foreign = other.client_credentials(&server.base()).await.access_token();
+
+        for (authorization, status, error, why) in [
+            (String::new(), 401, "scope=", "no access token"),
+            ("Bearer garbage".to_owned(), 401, "invalid_token", "not a signed JWT"),
+            (format!("Bearer {}", &token[..token.len() - 8]), 401, "invalid_token", "signature"),
+            (format!("Bearer {foreign}"), 401, "invalid_token", "a key that the authorization server does not publish"),
+        ] {
+            let answer = call(&notes, &authorization).await;
+            let challenge = answer.assert_status(status).header("www-authenticate");
+            assert!(challenge.contains(error) && answer.body.contains(why), "{challenge} {}", answer.body);
+        }
+        call(&notes, &format!("Bearer {token}")).await.assert_status(200);
+        drop(server);
+        demo.end();
+    }
+
     /// Its passwords are public, so nobody else may reach it: wrong usage, told before anything happens.
     async fn other_addresses_than_loopback_are_refused(database) {
-        for flag in ["--listen", "--app-listen"] {
+        for flag in ["--listen", "--app-listen", "--spa-listen", "--api-listen"] {
             for address in ["0.0.0.0:0", "192.0.2.1:8080", "[::]:8080"] {
                 run(database, &["demo", flag, address]).assert_refused(2, "loopback only");
             }
         }
         run(database, &["demo", "--listen", "localhost"]).assert_refused(2, "--listen");
+        run(database, &["demo", "--app-listen", "127.0.0.1:65535"]).assert_refused(2, "--spa-listen");
     }
 
     /// A port that something else holds is told with the flag that chooses another.
     async fn a_port_in_use_is_told(database) {
         let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let (held, free) = (holder.local_addr().unwrap().to_string(), format!("127.0.0.1:{}", free_port()));
-        run(database, &["demo", "--listen", &held, "--app-listen", &free]).assert_refused(1, "--listen");
-        run(database, &["demo", "--listen", &free, "--app-listen", &held]).assert_refused(1, "--app-listen");
+        let held = holder.local_addr().unwrap().to_string();
+        let flags = ["--listen", "--app-listen", "--spa-listen", "--api-listen"];
+        for taken in flags {
+            let addresses = flags.map(|flag| if flag == taken { held.clone() } else { format!("127.0.0.1:{}", free_port()) });
+            let arguments: Vec<&str> = flags.iter().zip(&addresses).flat_map(|(flag, address)| [*flag, address]).collect();
+            run(database, &[&["demo"], &arguments[..]].concat()).assert_refused(1, taken);
+        }
     }
 }
 
@@ -144,7 +208,7 @@ on_databases! { [Sqlite, Postgres]
             demo.end();
         }
         assert_eq!(database.count("people").await, 2);
-        assert_eq!(database.count("clients").await, 1);
+        assert_eq!(database.count("clients").await, 3);
         database.remove().await;
     }
 }

@@ -24,7 +24,8 @@ export function launch() {
 }
 
 // Collects what no page of ours may do: violate its Content-Security-Policy, throw, miss an asset, or ask another host.
-export function watch(context, origins) {
+// What a page asks for to be refused, as `refusals` tell in the form `403 URL`, is no mistake.
+export function watch(context, origins, refusals = []) {
   const problems = [];
   context.on("console", (message) => {
     // Chromium also reports a page whose own status is an error, as ours rightly are; assets are seen below.
@@ -32,7 +33,8 @@ export function watch(context, origins) {
   });
   context.on("weberror", (error) => problems.push(String(error.error())));
   context.on("response", (response) => {
-    if (!response.request().isNavigationRequest() && response.status() >= 400) problems.push(`${response.status()} ${response.url()}`);
+    const told = `${response.status()} ${response.url()}`;
+    if (!response.request().isNavigationRequest() && response.status() >= 400 && !refusals.includes(told)) problems.push(told);
   });
   context.on("request", (request) => {
     const { protocol, origin } = new URL(request.url());

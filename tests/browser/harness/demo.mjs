@@ -11,7 +11,7 @@ export class Demo {
   static async start() {
     assertBuilt();
     const dir = await mkdtemp(join(tmpdir(), "grantor-browser-"));
-    const demo = new Demo(dir, await freePort(), await freePort());
+    const demo = new Demo(dir, await Promise.all(["--listen", "--app-listen", "--spa-listen", "--api-listen"].map(onFreePort)));
     try {
       await demo.#printed("Ctrl-C");
     } catch (error) {
@@ -26,9 +26,9 @@ export class Demo {
   #exited;
   #out = "";
 
-  constructor(dir, port, appPort) {
+  constructor(dir, addresses) {
     this.#dir = dir;
-    const args = ["demo", "--listen", `127.0.0.1:${port}`, "--app-listen", `127.0.0.1:${appPort}`];
+    const args = ["demo", ...addresses.flat()];
     const env = { ...withoutSettings(process.env), TMPDIR: dir };
     this.#process = spawn(binary, args, { cwd: dir, env, stdio: ["ignore", "pipe", "pipe"] });
     this.#exited = once(this.#process, "exit");
@@ -38,6 +38,14 @@ export class Demo {
   // The sample app's address, as printed.
   get appUrl() {
     return this.#out.match(/sample app +(\S+)/)[1];
+  }
+
+  get spaUrl() {
+    return this.#out.match(/single-page app +(\S+)/)[1];
+  }
+
+  get notesUrl() {
+    return this.#out.match(/API that they call +(\S+)/)[1];
   }
 
   get origins() {
@@ -68,4 +76,8 @@ export class Demo {
       if (ended) throw new Error(`the demo ended with ${ended[0]}\n${this.#out}`);
     }
   }
+}
+
+async function onFreePort(flag) {
+  return [flag, `127.0.0.1:${await freePort()}`];
 }

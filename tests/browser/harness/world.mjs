@@ -65,11 +65,11 @@ export class World {
 }
 
 // A page in a browser without cookies, which may send requests to `origins`; what is wrong in it is reported by `close`.
-export async function openPage(browser, origins, options = {}) {
+export async function openPage(browser, origins, { refusals, ...options } = {}) {
   // Without transitions, so that a colour that is measured is the colour that stays.
   const context = await browser.newContext({ locale: "en-GB", colorScheme: "light", reducedMotion: "reduce", ...options });
   context.setDefaultTimeout(PAGE_TIMEOUT_MS);
-  const problems = watch(context, origins);
+  const problems = watch(context, origins, refusals);
   const page = await context.newPage();
   const close = async () => {
     await context.close();
