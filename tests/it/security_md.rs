@@ -80,7 +80,7 @@ fn has_test(text: &str, function: &str) -> bool {
 }
 
 /// What is wrong with the name of a test.
-fn fault_of(name: &str) -> Option<String> {
+pub fn fault_of(name: &str) -> Option<String> {
     let Some((module, function)) = name.split_once("::") else {
         return Some(format!("names `{name}` as a whole: name the functions that prove it, each as `module::function`"));
     };
@@ -118,6 +118,16 @@ fn every_line_names_tests_that_exist() {
             faults.extend(names.iter().filter_map(|name| fault_of(name)).map(|fault| format!("'{first}' {fault}")));
         }
     }
+    assert!(faults.is_empty(), "{REMEDY}\n  {}", faults.join("\n  "));
+}
+
+/// Also those that stand between the tables.
+#[test]
+fn every_test_that_is_named_anywhere_exists() {
+    let names = quoted(&document())
+        .into_iter()
+        .filter(|name| name.contains("::") && !name.starts_with("module::") && !name.contains(".rs::function"));
+    let faults: Vec<String> = names.filter_map(|name| fault_of(&name)).collect();
     assert!(faults.is_empty(), "{REMEDY}\n  {}", faults.join("\n  "));
 }
 
