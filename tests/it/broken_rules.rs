@@ -15,7 +15,8 @@ struct List {
 #[serde(deny_unknown_fields)]
 struct Rule {
     name: String,
-    rule: String,
+    #[serde(rename = "rule")]
+    sentence: String,
     file: String,
     find: String,
     replace: String,
@@ -58,7 +59,7 @@ fn each_rule_has_a_name_of_its_own_and_tests_that_exist() {
     let names: BTreeSet<&str> = rules.iter().map(|rule| rule.name.as_str()).collect();
     assert_eq!(names.len(), rules.len());
     for rule in &rules {
-        assert!(!rule.rule.is_empty() && !rule.tests.is_empty(), "{}", rule.name);
+        assert!(!rule.sentence.is_empty() && !rule.tests.is_empty(), "{}", rule.name);
         for test in &rule.tests {
             assert_eq!(fault_of(&in_its_file(test)), None, "tests/broken_rules.toml, '{}'", rule.name);
         }
