@@ -1,10 +1,10 @@
 # CI runs these same commands: .ci/run is `make ci`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint fmt ci bench
+.PHONY: help run demo test lint fmt ci bench broken-rules
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## the server, on SQLite unless configured otherwise
 	cargo run --locked -- serve
@@ -28,3 +28,6 @@ ci: ## what CI runs: the lints, then the tests
 
 bench: ## measure this machine and Grantor on it; takes minutes (ARGS="--help")
 	cargo bench --locked --bench grantor -- $(ARGS)
+
+broken-rules: ## break each security rule in a copy and see its test fail; takes 20 minutes (RULES="--list")
+	tests/broken-rules $(RULES)

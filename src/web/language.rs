@@ -99,6 +99,7 @@ fn weight(parameter: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -165,6 +166,24 @@ mod tests {
         for junk in ["<script>", "de;q=2", "de;q=1.001", "de;q=0.0001", "de;q=x", "de;q", "de;level=1", "de_DE", ";q=1", "-", "de\u{9}x"] {
             assert_eq!(asked_for(&[junk]), "en", "{junk}");
             assert_eq!(asked_for(&[&format!("{junk}, de;q=0.1")]), "de", "{junk}");
+        }
+    }
+
+    proptest! {
+        /// Whatever is asked for, a language that is here; with one range alone, the one whose tag begins it.
+        #[test]
+        fn any_value_gives_a_language_that_is_here(
+            text in prop_oneof!["\\PC{0,40}", "((de|DE|en|fr|\\*|-|;q=|0|1|\\.5|,| |x){1,3}){0,8}", "(de|en|fr|d|dea)(-[A-Za-z0-9]{1,8}){0,3}"]
+        ) {
+            let Ok(value) = HeaderValue::from_bytes(text.as_bytes()) else { return Ok(()) };
+            let language = Language::asked_for(&HeaderMap::from_iter([(ACCEPT_LANGUAGE, value)]));
+            prop_assert!(Language::all().any(|here| here == language));
+            let is_one_range = text.len() <= RANGE_MAX && !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            if is_one_range {
+                let primary = text.split('-').next().unwrap_or_default().to_ascii_lowercase();
+                let expected = Language::all().find(|here| here.tag() == primary).unwrap_or(Language::ENGLISH);
+                prop_assert_eq!(language, expected);
+            }
         }
     }
 

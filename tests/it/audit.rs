@@ -1,10 +1,10 @@
 //! What is remembered: enough to explain, and never a secret.
 
-use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
+use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD, Engine};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    harness::{App, Backend, Database, TestServer, browser::PASSWORD},
+    harness::{App, Backend, Database, TestServer, browser::PASSWORD, database::MASTER_KEY},
     on_every_backend,
 };
 
@@ -31,16 +31,18 @@ async fn everything(database: &Database) -> String {
     rows.join("\n")
 }
 
-/// What a thief of the database would look for: the secret as it is, and in hexadecimal; for base64url what it encodes, too.
-fn forms(secret: &str) -> Vec<String> {
-    let opaque = secret.strip_prefix("grt_").unwrap_or(secret);
-    let decoded = BASE64_URL_SAFE_NO_PAD.decode(opaque).ok();
-    let bytes = [Some(secret.as_bytes().to_vec()), Some(opaque.as_bytes().to_vec()), decoded];
-    let in_hex = bytes.into_iter().flatten().map(|bytes| hex(&bytes));
-    [secret.to_lowercase(), opaque.to_lowercase()].into_iter().chain(in_hex).collect()
+/// What a thief of the database would look for: the secret as it is, in base64, and in hexadecimal; for base64url what it encodes, too.
+fn forms(secret: &[u8]) -> Vec<String> {
+    let text = std::str::from_utf8(secret).ok();
+    let opaque = text.map(|text| text.strip_prefix("grt_").unwrap_or(text));
+    let decoded = opaque.and_then(|text| BASE64_URL_SAFE_NO_PAD.decode(text).ok());
+    let bytes: Vec<Vec<u8>> = [Some(secret.to_vec()), opaque.map(|text| text.as_bytes().to_vec()), decoded].into_iter().flatten().collect();
+    let encoded = bytes.iter().flat_map(|bytes| [hex(bytes), BASE64_STANDARD_NO_PAD.encode(bytes), BASE64_URL_SAFE_NO_PAD.encode(bytes)]);
+    let forms = text.into_iter().chain(opaque).map(str::to_owned).chain(encoded);
+    forms.map(|form| form.to_lowercase()).collect()
 }
 
-async fn assert_nowhere(server: &TestServer, secrets: &[(&str, String)]) {
+async fn assert_nowhere(server: &TestServer, secrets: &[(&str, Vec<u8>)]) {
     let everything = everything(&server.database).await.to_lowercase();
     for (name, secret) in secrets {
         for form in forms(secret) {
@@ -51,7 +53,7 @@ async fn assert_nowhere(server: &TestServer, secrets: &[(&str, String)]) {
 }
 
 /// A flow with everything that can happen to secrets: used, retried, reused, refused, revoked.
-async fn secrets_of_a_full_flow(server: &TestServer, app: &App<'_>) -> Vec<(&'static str, String)> {
+async fn secrets_of_a_full_flow(server: &TestServer, app: &App<'_>) -> Vec<(&'static str, Vec<u8>)> {
     let mut browser = server.browser();
     let person = browser.sign_in_as_someone().await;
     let mut another = server.browser();
@@ -72,7 +74,7 @@ async fn secrets_of_a_full_flow(server: &TestServer, app: &App<'_>) -> Vec<(&'st
     app.revoke(&own.access_token()).await.assert_status(200);
 
     let signature = |token: String| token.rsplit_once('.').unwrap().1.to_owned();
-    vec![
+    let told = vec![
         ("password", PASSWORD.to_owned()),
         ("wrong password", "a-wrong-password".to_owned()),
         ("client secret", app.secret.clone().unwrap()),
@@ -86,7 +88,15 @@ async fn secrets_of_a_full_flow(server: &TestServer, app: &App<'_>) -> Vec<(&'st
         ("second refresh token", second.refresh_token()),
         ("code verifier", crate::harness::VERIFIER.to_owned()),
         ("session cookie", browser.cookies.values().next().unwrap().clone()),
-    ]
+    ];
+    let mut secrets: Vec<(&str, Vec<u8>)> = told.into_iter().map(|(name, secret)| (name, secret.into_bytes())).collect();
+    secrets.push(("master key", BASE64_STANDARD.decode(MASTER_KEY).unwrap()));
+    for (_, key) in server.unsealed_keys("1 = 1").await {
+        // Of a private key its middle, too: the private part without what is the same in all of them.
+        secrets.push(("private part of a key", key[key.len() / 2 - 8..key.len() / 2 + 8].to_vec()));
+        secrets.push(("stored key", key));
+    }
+    secrets
 }
 
 on_every_backend! {
@@ -104,7 +114,8 @@ on_every_backend! {
         let secrets = secrets_of_a_full_flow(server, &app).await;
         let everything = everything(&server.database).await.to_lowercase();
         let code = &secrets.iter().find(|(name, _)| *name == "code").unwrap().1;
-        for there in ["person0@example.com", "https://app.example/callback", &hex(&Sha256::digest(code)), "authorization_code.reused"] {
+        let hash = hex(&Sha256::digest(code));
+        for there in ["person0@example.com", "https://app.example/callback", &hash, "authorization_code.reused", "$argon2id$"] {
             assert!(everything.contains(there), "{there}");
         }
     }

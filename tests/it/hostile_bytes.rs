@@ -7,7 +7,12 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use proptest::{prelude::*, sample::select, test_runner::Config};
 
 use crate::{
-    harness::{Answer, App, Backend, Browser, ISSUER, Registration, TestServer, VERIFIER, browser::Person},
+    harness::{
+        Answer, App, Backend, Browser, Database, ISSUER, Registration, TestServer, VERIFIER,
+        browser::Person,
+        over_http::get,
+        process::{PATIENCE, Process},
+    },
     on_every_backend,
 };
 
@@ -245,17 +250,17 @@ fn any_bytes_at_any_route_are_answered_in_order() {
             server.register("app", Registration { first_party: true, ..Registration::default() }).await;
             browser.sign_in_as_someone().await
         });
-        let browser = std::cell::RefCell::new(browser);
+        let cookies = std::cell::RefCell::new(browser.cookies);
         proptest!(cases(400), |(sent in sent())| {
             let Some(request) = sent.request() else { return Ok(()) };
-            let answer = runtime.block_on(async {
-                if !sent.signed_in {
-                    return server.send(request).await;
-                }
-                let mut browser = browser.borrow_mut();
-                keep_signed_in(&mut browser, &person).await;
-                browser.fetch(request).await
-            });
+            let mut browser = server.browser();
+            if !sent.signed_in {
+                return assert_in_order(&sent, &runtime.block_on(browser.fetch(request)));
+            }
+            browser.cookies = cookies.borrow().clone();
+            runtime.block_on(keep_signed_in(&mut browser, &person));
+            let answer = runtime.block_on(browser.fetch(request));
+            *cookies.borrow_mut() = browser.cookies;
             assert_in_order(&sent, &answer)?;
         });
     });
@@ -337,10 +342,9 @@ fn a_sealed_request_and_a_consent_form_with_one_character_changed_are_refused() 
             let page = browser.authorize(&app, &[]).await;
             (page.field("request"), page.field("bound"))
         });
-        let browser = std::cell::RefCell::new(browser);
         proptest!(cases(150), |(at in any::<prop::sample::Index>(), with in "[A-Za-z0-9_.-]", how in 0..3_u8)| {
             let with = with.chars().next().unwrap();
-            let mut browser = browser.borrow_mut();
+            let mut browser = browser.at(server);
             let mut post = |request: &str, bound: &str| {
                 let form = [("request", request), ("bound", bound), ("decision", "allow")];
                 runtime.block_on(browser.post("/consent", &form)).status.as_u16()
@@ -352,7 +356,7 @@ fn a_sealed_request_and_a_consent_form_with_one_character_changed_are_refused() 
         runtime.block_on(async {
             assert_eq!((server.database.count("consents").await, server.database.count("authorization_codes").await), (0, 0));
             let form = [("request", request.as_str()), ("bound", &bound), ("decision", "allow")];
-            assert!(!browser.borrow_mut().post("/consent", &form).await.code().is_empty(), "the control");
+            assert!(!browser.post("/consent", &form).await.code().is_empty(), "the control");
         });
     });
 }
@@ -380,4 +384,35 @@ on_every_backend! {
         assert_eq!(app.introspect(&forged).await.assert_status(200).json(), serde_json::json!({ "active": false }));
         app.refresh(&genuine).await.assert_error(500, "server_error");
     }
+}
+
+/// What is no HTTP at all, at the port itself: an answer or the end of the connection, and the next one is served.
+#[test]
+fn any_bytes_on_the_wire_leave_the_server_serving() {
+    use std::{
+        io::{Read, Write},
+        net::{Shutdown, TcpStream},
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let database = runtime.block_on(Database::copy_of_today(Backend::Sqlite));
+    let mut server = Process::serve(&database, &[]);
+    let head = "(GET|POST|PRI|\\PC{0,6}) [ -~]{0,20}( HTTP/[0-9.]{1,3})?\r?\n((Host|Content-Length|Transfer-Encoding|[!-~]{0,6}): ?[ -~]{0,12}\r\n){0,4}(\r\n)?";
+    let bytes = (prop_oneof![3 => head, 1 => Just(String::new())], prop::collection::vec(any::<u8>(), 0..80))
+        .prop_map(|(head, body)| [head.into_bytes(), body].concat());
+    proptest!(cases(60), |(bytes in bytes)| {
+        let mut stream = TcpStream::connect(("127.0.0.1", server.port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        // The server may have heard enough before the end.
+        let _ = stream.write_all(&bytes);
+        let _ = stream.shutdown(Shutdown::Write);
+        let mut answer = Vec::new();
+        let end = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8_lossy(&answer);
+        let is_over = end.is_ok() || end.is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset);
+        prop_assert!(is_over, "it neither answers nor ends: {:?}", bytes);
+        prop_assert!(answer.is_empty() || answer.starts_with("HTTP/1.") && !answer.contains("HTTP/1.1 5"), "{}", answer);
+    });
+    assert!(server.child.try_wait().unwrap().is_none(), "{}", server.log_text());
+    assert!(!server.log_text().contains("panicked"), "{}", server.log_text());
+    assert_eq!(runtime.block_on(get(&format!("{}/health/live", server.base()))).body, "live\n");
 }

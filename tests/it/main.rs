@@ -6,6 +6,8 @@ mod harness;
 
 mod architecture;
 mod audit;
+mod audit_events;
+mod broken_rules;
 mod browser_sessions;
 mod cli;
 mod cli_beside_a_server;
@@ -45,7 +47,9 @@ mod rfc8414_metadata;
 mod rfc8707_resources;
 mod rfc9068_access_tokens;
 mod rfc9207_iss;
+mod security_claims;
 mod security_headers;
+mod security_md;
 mod serving;
 mod sigkill;
 mod sign_out_everywhere;

@@ -58,14 +58,19 @@ impl TestServer {
 
     /// The private ES256 key, to sign what the server never would. With its `kid`.
     pub async fn stolen_key(&self) -> (String, EncodingKey) {
+        let (kid, key) = self.unsealed_keys("algorithm = 'ES256'").await.remove(0);
+        (kid, EncodingKey::from_ec_der(&key))
+    }
+
+    /// What the stored keys hold, with their `kid`: signing keys as PKCS #8, MAC keys as they are.
+    pub async fn unsealed_keys(&self, condition: &str) -> Vec<(String, Vec<u8>)> {
         let hex = match self.database.backend {
             Backend::Sqlite => "hex(sealed)",
             Backend::Postgres => "encode(sealed, 'hex')",
         };
-        let of_es256 = "FROM keys WHERE algorithm = 'ES256'";
-        let kid = self.database.strings(&format!("SELECT kid {of_es256}")).await.remove(0);
-        let sealed = from_hex(&self.database.strings(&format!("SELECT {hex} {of_es256}")).await[0]);
-        (kid.clone(), EncodingKey::from_ec_der(&unsealed(&kid, &sealed)))
+        let rows = self.database.strings(&format!("SELECT kid || ' ' || {hex} FROM keys WHERE {condition}")).await;
+        let parts = rows.iter().map(|row| row.split_once(' ').unwrap());
+        parts.map(|(kid, sealed)| (kid.to_owned(), unsealed(kid, &from_hex(sealed)))).collect()
     }
 }
 
