@@ -93,7 +93,7 @@ on_every_backend! {
         let app = server.client("app").await;
         let mut browser = server.browser();
         browser.sign_in_as_someone().await;
-        for (path, status) in [("/account", 200), ("/login", 303), ("/signed-out", 200), (&app.authorization_path(&[]), 303)] {
+        for (path, status) in [("/account", 200), ("/login", 303), ("/signed-out", 303), (&app.authorization_path(&[]), 303)] {
             for headers in FOREIGN {
                 let mut request = Request::get(path);
                 for (name, value) in *headers {
