@@ -33,6 +33,7 @@ pub enum AuditName {
     SessionEnded,
     SessionsRevoked,
     SignInFailed,
+    SignInThrottled,
     TokenRevoked,
 }
 
@@ -63,6 +64,7 @@ impl AuditName {
             Self::SessionEnded => "session.ended",
             Self::SessionsRevoked => "sessions.revoked",
             Self::SignInFailed => "sign_in.failed",
+            Self::SignInThrottled => "sign_in.throttled",
             Self::TokenRevoked => "token.revoked",
         }
     }

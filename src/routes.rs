@@ -22,6 +22,9 @@ use crate::{
     web::{assets, cors, headers, json_error::JsonError, page, request_log, session},
 };
 
+/// Whoever serves the router says of each request where it comes from, as an extension.
+pub use crate::web::caller::Peer;
+
 /// The whole server as a service. Everything is below the issuer's path, but for the documents about the issuer whose place is
 /// at the root of its origin, and what is asked by machines that know only the port.
 pub fn router(server: &Server) -> Router {

@@ -99,11 +99,23 @@ impl SecretHash {
     }
 }
 
+/// An account or a network whose failures are counted, by a name that tells nothing to whoever has the database alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ThrottleKey([u8; 16]);
+
+impl ThrottleKey {
+    /// As stored.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// The operator's master key, held only as the keys derived from it (HKDF-SHA-256, RFC 5869).
 pub struct MasterKey {
     stored_key: LessSafeKey,
     authorization_request: LessSafeKey,
     consent_form: hmac::Key,
+    throttle: hmac::Key,
     fingerprint: [u8; 8],
 }
 
@@ -118,6 +130,7 @@ impl MasterKey {
             stored_key: aead_key(&derive(&root, b"grantor stored key")),
             authorization_request: aead_key(&derive(&root, b"grantor authorization request")),
             consent_form: hmac::Key::new(hmac::HMAC_SHA256, &*derive(&root, b"grantor consent form")),
+            throttle: hmac::Key::new(hmac::HMAC_SHA256, &*derive(&root, b"grantor throttle")),
             fingerprint,
         }
     }
@@ -155,6 +168,14 @@ impl MasterKey {
     /// Checks in constant time what [`MasterKey::bind_consent_form`] made.
     pub fn consent_form_is_bound(&self, parts: &[&[u8]], presented: &str) -> bool {
         self.bind_consent_form(parts).as_bytes().ct_eq(presented.as_bytes()).into()
+    }
+
+    /// Names what is counted: `kind` keeps an account apart from a network of the same name.
+    pub fn throttle_key(&self, kind: &str, name: &str) -> ThrottleKey {
+        let mac = hmac_over(&self.throttle, &[kind.as_bytes(), name.as_bytes()]);
+        let mut key = [0; 16];
+        key.copy_from_slice(&mac[..16]);
+        ThrottleKey(key)
     }
 }
 

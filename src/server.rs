@@ -1,5 +1,9 @@
 //! What lives as long as the process: configuration, store, keys, caches.
 
+mod turns;
+
+pub(crate) use turns::{Turn, Turns};
+
 use std::{
     collections::{HashMap, hash_map::Entry},
     fs,
@@ -24,12 +28,14 @@ use crate::{
     jose::{self, KeyRing, rotation},
     oauth::{Client, ClientId, Document, metadata::Metadata},
     secret::{self, MasterKey},
-    store::{FirstStart, Migrations, Store, settings},
+    store::{FirstStart, Migrations, Store, settings, throttles::Parties},
 };
 
 /// How old a client in memory may be: other nodes and the command line change them in the store.
 const CLIENT_TIME_TO_LIVE: Duration = Duration::from_millis(500);
 const CLIENTS_IN_MEMORY: u64 = 10_000;
+/// How many may wait to sign in to one account from one network.
+const SIGN_INS_IN_LINE: usize = 64;
 
 /// A handle on everything that requests share. Clones are cheap.
 #[derive(Clone)]
@@ -43,6 +49,7 @@ struct Inner {
     keys: KeyRing,
     clients: Cache<ClientId, Option<Arc<Client>>>,
     hashing: Arc<HashingGate>,
+    sign_ins: Arc<Turns<Parties>>,
     metadata: Document,
     node: Uuid,
 }
@@ -55,6 +62,7 @@ impl Server {
         let keys = KeyRing::load(store.clone(), Arc::clone(&master_key), clock.clone()).await.context("the keys cannot be loaded")?;
         Ok(Self(Arc::new(Inner {
             hashing: HashingGate::new(config.passwords.hashing_threads, config.passwords.hashing_queue),
+            sign_ins: Turns::new(SIGN_INS_IN_LINE),
             clients: Cache::builder().max_capacity(CLIENTS_IN_MEMORY).time_to_live(CLIENT_TIME_TO_LIVE).build(),
             metadata: Document::new(serde_json::to_string(&Metadata::new(&config.issuer, config.scopes.keys().map(String::as_str)))?),
             node: secret::new_id(clock.now()),
@@ -89,6 +97,11 @@ impl Server {
 
     pub(crate) fn hashing(&self) -> &Arc<HashingGate> {
         &self.0.hashing
+    }
+
+    /// The turns of those who sign in to one account from one network.
+    pub(crate) fn sign_ins(&self) -> &Arc<Turns<Parties>> {
+        &self.0.sign_ins
     }
 
     pub(crate) fn metadata(&self) -> &Document {
@@ -228,9 +241,9 @@ impl HashingGate {
     }
 }
 
-/// A household or machine has a /64 of IPv6.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
+/// A household or machine has a /64 of IPv6. An IPv4 address that a socket for both shows as IPv6 is what it is.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 64 << 64).into()),
         v4 @ IpAddr::V4(_) => v4,
     }
@@ -285,5 +298,7 @@ mod tests {
         assert_eq!(of("2001:db8::1"), of("2001:db8::ffff"));
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
         assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+        assert_ne!(of("::ffff:192.0.2.1"), of("::ffff:192.0.2.2"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
     }
 }

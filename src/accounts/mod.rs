@@ -3,3 +3,4 @@
 pub(crate) mod email;
 pub(crate) mod password;
 pub(crate) mod sign_in;
+pub(crate) mod throttle;

@@ -16,6 +16,7 @@ use crate::{
     accounts::{
         email::Email,
         password::{self, Password},
+        throttle,
     },
     audit::{Actor, AuditEvent, AuditName, Origin},
     clock::Clock,
@@ -269,7 +270,8 @@ async fn add_person(server: &Server, email: &str, name: &str, password: &str) ->
         && let Some(known) = server.store().person_by_email(&email.key).await?
     {
         let event = AuditEvent::new(server.clock().now(), AuditName::PasswordSet, Actor::Operator, Origin::default()).about(known.id);
-        server.store().write(SetPassword { person_id: known.id, password_hash: hash, event }).await?;
+        let throttle = throttle::account_key(server, &known.email_key);
+        server.store().write(SetPassword { person_id: known.id, password_hash: hash, throttle, event }).await?;
     }
     Ok(())
 }

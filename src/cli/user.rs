@@ -12,6 +12,7 @@ use crate::{
     accounts::{
         email::Email,
         password::{self, Password},
+        throttle,
     },
     audit::{Actor, AuditEvent, AuditName, Origin},
     secret,
@@ -39,11 +40,11 @@ pub(super) enum Command {
     Show(One),
     /// Change a person
     Update(Update),
-    /// Set a person's password, which signs them out everywhere and voids their tokens
+    /// Set a person's password, which signs them out everywhere, voids their tokens and forgets failed sign-ins
     SetPassword(SetPasswordOf),
     /// Refuse a person, sign them out everywhere and void their tokens
     Disable(One),
-    /// Let a disabled person sign in again
+    /// Let a disabled person sign in again, and forget failed sign-ins: so a throttled person need not wait
     Enable(One),
     /// Delete a person and everything issued for them
     Delete(One),
@@ -303,7 +304,8 @@ impl SetPasswordOf {
         let person = self.one.with_person(async |server, person| {
             let password_hash = hash(server, password).await?;
             let event = event(server, AuditName::PasswordSet, person.id);
-            server.store().write(SetPassword { person_id: person.id, password_hash, event }).await?;
+            let throttle = throttle::account_key(server, &person.email_key);
+            server.store().write(SetPassword { person_id: person.id, password_hash, throttle, event }).await?;
             Ok(person)
         });
         report(&person.await?, "password_set", "has a new password and is signed out everywhere", json)
@@ -338,7 +340,8 @@ impl One {
         let name = if disabled { AuditName::PersonDisabled } else { AuditName::PersonEnabled };
         let person = self.with_person(async |server, person| {
             let event = event(server, name, person.id);
-            server.store().write(SetPersonDisabled { person_id: person.id, disabled, event }).await?;
+            let throttle = throttle::account_key(server, &person.email_key);
+            server.store().write(SetPersonDisabled { person_id: person.id, disabled, throttle, event }).await?;
             Ok(person)
         });
         let person = person.await?;

@@ -27,7 +27,7 @@ pub use self::{
     database_url::DatabaseUrl,
     master_key::{MasterKey, MasterKeySource},
     mistakes::{Mistake, Mistakes},
-    settings::{AccessTokenAlg, Database, Keys, Limits, LogFormat, Passwords, Session, Tokens},
+    settings::{AccessTokenAlg, ByAddress, Database, Keys, Limits, LogFormat, Passwords, Session, Throttle, Tokens},
     sources::{Flags, Sources},
 };
 use self::{settings::Settings, show::Effective, sources::Given};
@@ -48,6 +48,7 @@ pub struct Config {
     pub tokens: Tokens,
     pub session: Session,
     pub passwords: Passwords,
+    pub throttle: Throttle,
     pub keys: Keys,
     pub limits: Limits,
     /// What the consent page says of a scope.
@@ -95,7 +96,8 @@ impl Config {
         for (key, to) in gave_way {
             effective.gave_way(key, to);
         }
-        let Settings { listen, data_dir, log, log_format, database, tokens, session, passwords, keys, limits, scopes, .. } = settings;
+        let Settings { listen, data_dir, log, log_format, database, tokens, session, passwords, throttle, keys, limits, scopes, .. } =
+            settings;
         Ok(Self {
             issuer,
             listen,
@@ -108,6 +110,7 @@ impl Config {
             tokens,
             session,
             passwords,
+            throttle,
             keys,
             limits,
             scopes,

@@ -76,6 +76,10 @@ pub(super) struct Settings {
     #[config(nested)]
     pub passwords: Passwords,
 
+    /// How often a password may be wrong. What a failure costs is forgiven with time, and never asked of a password that is right.
+    #[config(nested)]
+    pub throttle: Throttle,
+
     /// The signing keys.
     #[config(nested)]
     pub keys: Keys,
@@ -171,6 +175,32 @@ pub struct Passwords {
     pub hashing_queue: usize,
 }
 
+/// `[throttle]`
+#[derive(Clone, Debug, Declared)]
+pub struct Throttle {
+    /// How many failed sign-ins to one account, from one address, are free of delay (1 to 1000).
+    #[config(default = 10, deserialize_with = Within::<1, 1_000>::number)]
+    pub failures: u32,
+
+    /// How long each further one waits, and how soon one of the free ones is free again (1s to 1h). While an account is attacked
+    /// from many addresses, two are free at each address, and this is three times as long.
+    #[config(default = "10m", deserialize_with = Within::<1, HOUR>::duration)]
+    pub delay: Duration,
+
+    /// How many failed sign-ins from one address, to any account, are free of delay (1 to 1000000). Of IPv6 a /64 is one address.
+    #[config(default = 100, deserialize_with = Within::<1, 1_000_000>::number)]
+    pub address_failures: u32,
+
+    /// The same as `delay` for these (1s to 1h).
+    #[config(default = "30s", deserialize_with = Within::<1, HOUR>::duration)]
+    pub address_delay: Duration,
+
+    /// Whether people are told apart by the address of the connection: `always`, `never`, or `auto`: unless it is of loopback
+    /// or a private network, where it is the address of a proxy. `never` is for a proxy that connects from the Internet.
+    #[config(default = "auto")]
+    pub by_address: ByAddress,
+}
+
 /// `[keys]`
 #[derive(Clone, Debug, Declared)]
 pub struct Keys {
@@ -213,6 +243,16 @@ pub struct Limits {
 pub enum AccessTokenAlg {
     Es256,
     Rs256,
+}
+
+/// Whether people are told apart by the address of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ByAddress {
+    Always,
+    /// By addresses of the Internet.
+    Auto,
+    Never,
 }
 
 /// How log lines are written.

@@ -4,7 +4,7 @@ use super::next_step::{ConsentState, Step, granted_scope, next_step};
 use crate::{
     audit::{Actor, AuditEvent, AuditName, Origin},
     clock::Timestamp,
-    error::Result,
+    error::{Error, Result},
     oauth::{AuthorizationRequest, ErrorCode, OAuthError, Scope, authorization_request::Reply, scope::OFFLINE_ACCESS},
     secret::Secret,
     server::Server,
@@ -43,29 +43,47 @@ pub(crate) struct Visit<'a> {
 
 /// Decides with the consent on record, and does it.
 pub(crate) async fn proceed(server: &Server, visit: &Visit<'_>) -> Result<Next> {
-    let record = match visit.session {
-        Some(session) => server.store().consent(session.person_id, &visit.request.client.id).await?,
-        None => None,
-    };
+    let record = on_record(server, visit).await?;
     let consent = ConsentState { on_record: record.as_ref(), just_given: false };
     let step = next_step(visit.request, visit.asked_at, visit.session.map(|session| session.auth_time), consent);
-    carry_out(server, visit, step, consent).await
+    // A first-party client needs none.
+    let rests_on = record.as_ref().filter(|_| !visit.request.client.first_party).map(|record| record.given_at);
+    carry_out(server, visit, step, consent, rests_on).await
 }
 
-async fn carry_out(server: &Server, visit: &Visit<'_>, step: Step, consent: ConsentState<'_>) -> Result<Next> {
+async fn on_record(server: &Server, visit: &Visit<'_>) -> Result<Option<Consent>> {
+    match visit.session {
+        Some(session) => server.store().consent(session.person_id, &visit.request.client.id).await,
+        None => Ok(None),
+    }
+}
+
+async fn carry_out(server: &Server, visit: &Visit<'_>, step: Step, consent: ConsentState<'_>, rests_on: Option<Timestamp>) -> Result<Next> {
     let request = visit.request;
     let answer = |outcome| Next::Answer(Answer { reply: request.reply.clone(), outcome });
     Ok(match (step, visit.session) {
         (Step::SignIn, _) | (Step::Answer, None) => Next::SignIn,
         (Step::AskConsent, _) => Next::AskConsent(granted_scope(request, consent)),
         (Step::Refuse(error), _) => answer(Err(error)),
-        (Step::Answer, Some(session)) => match issue_code(server, request, session, consent).await? {
+        (Step::Answer, Some(session)) => match issue_code(server, request, session, consent, rests_on).await? {
             Some(code) => answer(Ok(code)),
-            None => match next_step(request, visit.asked_at, None, consent) {
-                Step::Refuse(error) => answer(Err(error)),
-                _ => Next::SignIn,
-            },
+            None => without_code(server, visit, rests_on).await?,
         },
+    })
+}
+
+/// What the answer rested on fell: the consent, for which the person is asked again, or the session.
+async fn without_code(server: &Server, visit: &Visit<'_>, rested_on: Option<Timestamp>) -> Result<Next> {
+    let record = on_record(server, visit).await?;
+    let consent = ConsentState { on_record: record.as_ref(), just_given: false };
+    let stands = rested_on.is_none() || record.as_ref().map(|record| record.given_at) == rested_on;
+    let auth_time = visit.session.filter(|_| !stands).map(|session| session.auth_time);
+    Ok(match next_step(visit.request, visit.asked_at, auth_time, consent) {
+        Step::Refuse(error) => Next::Answer(Answer { reply: visit.request.reply.clone(), outcome: Err(error) }),
+        Step::AskConsent => Next::AskConsent(granted_scope(visit.request, consent)),
+        Step::SignIn => Next::SignIn,
+        // Another consent came in its place: one more attempt finds it.
+        Step::Answer => return Err(Error::unavailable("the consent changed while a code was issued")),
     })
 }
 
@@ -80,19 +98,21 @@ pub(crate) async fn give_consent(server: &Server, visit: &Visit<'_>, session: &B
     let record = server.store().consent(session.person_id, &visit.request.client.id).await?;
     let consent = ConsentState { on_record: record.as_ref(), just_given: true };
     let step = next_step(visit.request, visit.asked_at, Some(session.auth_time), consent);
-    if step == Step::Answer {
-        remember(server, visit.request, session, consent, origin).await?;
-    }
-    carry_out(server, visit, step, consent).await
+    let rests_on = match step {
+        Step::Answer => Some(remember(server, visit.request, session, consent, origin).await?),
+        _ => None,
+    };
+    carry_out(server, visit, step, consent, rests_on).await
 }
 
+/// Answers with the time by which the consent is known from now on.
 async fn remember(
     server: &Server,
     request: &AuthorizationRequest,
     session: &BrowserSession,
     consent: ConsentState<'_>,
     origin: Origin,
-) -> Result<()> {
+) -> Result<Timestamp> {
     let now = server.clock().now();
     let client_id = request.client.id.clone();
     let mut scope = granted_scope(request, consent);
@@ -106,7 +126,8 @@ async fn remember(
         .of_client(&client_id)
         .with("scope", scope.to_string());
     let consent = Consent { client_id, scope, resources, given_at: now };
-    server.store().write(GiveConsent { person_id: session.person_id, consent, event }).await
+    server.store().write(GiveConsent { person_id: session.person_id, consent, event }).await?;
+    Ok(now)
 }
 
 /// The person pressed Deny (OAuth 2.1 §4.1.2.1).
@@ -119,12 +140,13 @@ pub(crate) async fn deny(server: &Server, request: &AuthorizationRequest, sessio
     Ok(Answer { reply: request.reply.clone(), outcome: Err(denied) })
 }
 
-/// No code, if the session ended meanwhile.
+/// No code, if the session ended meanwhile, or the consent that the answer rests on was withdrawn.
 async fn issue_code(
     server: &Server,
     request: &AuthorizationRequest,
     session: &BrowserSession,
     consent: ConsentState<'_>,
+    consent_given_at: Option<Timestamp>,
 ) -> Result<Option<Secret>> {
     let now = server.clock().now();
     let code = Secret::generate();
@@ -146,6 +168,7 @@ async fn issue_code(
             expires_at: now.after(server.config().tokens.authorization_code_ttl),
         },
         issued_at: session.id,
+        consent_given_at,
     };
     let inserted = server.store().write(insert).await?;
     Ok((inserted == Swapped::Done).then_some(code))

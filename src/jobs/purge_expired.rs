@@ -9,6 +9,7 @@ use crate::{
         Swapped,
         jobs::{FinishJob, LeaseJob},
         purge::{Expiring, Purge, Purged},
+        throttles::{EvictThrottles, MOST_ROWS},
     },
 };
 
@@ -34,5 +35,6 @@ pub(crate) async fn run(server: &Server) -> Result<()> {
         };
         while server.store().write(Purge { table, expired_before }).await? == Purged::OneBatch {}
     }
+    while server.store().write(EvictThrottles { most: MOST_ROWS }).await? == Purged::OneBatch {}
     server.store().write(FinishJob { name: NAME, node, now: server.clock().now() }).await
 }

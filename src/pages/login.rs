@@ -1,5 +1,7 @@
 //! Sign-in: e-mail and password, for an app that asks or for the account page.
 
+use std::time::Duration;
+
 use axum::{
     extract::{RawQuery, Request, State},
     response::{IntoResponse, Response},
@@ -13,7 +15,7 @@ use super::{
     views::{Login, SignInProblem, SigningIn},
 };
 use crate::{
-    accounts::sign_in,
+    accounts::sign_in::{self, SignIn},
     error::{Error, Result},
     interaction::{self, Next},
     oauth::Params,
@@ -73,9 +75,10 @@ pub(crate) async fn post(
     let known = signed_in(&server, &browser).await?.filter(|known| known.email == email);
     let form = |problem| Form { page: &page, resumed: resumed.as_ref(), known: known.as_ref(), email, problem: Some(problem) };
     let person = match sign_in::with_password(&server, email, password, caller.origin).await {
-        Ok(Some(person)) => person,
-        Ok(None) => return Ok(form(SignInProblem::WrongCredentials).show()?),
-        Err(Error::Unavailable { .. }) => return Ok(form(SignInProblem::Busy).show()?),
+        Ok(SignIn::Person(person)) => person,
+        Ok(SignIn::Wrong) => return Ok(form(SignInProblem::WrongCredentials).show()?),
+        Ok(SignIn::Throttled(wait)) => return Ok(retry_after(form(SignInProblem::Throttled(wait.into())).show()?, wait)),
+        Err(Error::Unavailable { retry_after: wait, .. }) => return Ok(retry_after(form(SignInProblem::Busy).show()?, wait)),
         Err(fault) => return Err(fault.into()),
     };
     let client_id = resumed.as_ref().map(|resumed| &resumed.request.client.id);
@@ -92,6 +95,13 @@ pub(crate) async fn post(
             }
         }
     }
+}
+
+/// RFC 9110 §10.2.3, in whole seconds: not before the time has come.
+fn retry_after(mut response: Response, wait: Duration) -> Response {
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    response.headers_mut().insert(header::RETRY_AFTER, seconds.max(1).into());
+    response
 }
 
 async fn resume(server: &Server, page: &Page, params: &Params) -> Result<Option<Resumed>, Response> {
@@ -137,10 +147,8 @@ impl Form<'_> {
         match self.problem {
             None => {}
             Some(SignInProblem::WrongCredentials) => *response.status_mut() = StatusCode::BAD_REQUEST,
-            Some(SignInProblem::Busy) => {
-                *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-                response.headers_mut().insert(header::RETRY_AFTER, 1.into());
-            }
+            Some(SignInProblem::Busy) => *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE,
+            Some(SignInProblem::Throttled(_)) => *response.status_mut() = StatusCode::TOO_MANY_REQUESTS,
         }
         Ok(response)
     }

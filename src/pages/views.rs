@@ -1,6 +1,6 @@
 //! What each page shows: plain, borrowed values, one struct for each template.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use askama::Template;
 use rust_i18n::t;
@@ -116,6 +116,27 @@ impl SigningIn<'_> {
 pub(crate) enum SignInProblem {
     WrongCredentials,
     Busy,
+    Throttled(Wait),
+}
+
+/// How long to wait, rounded up to what people reckon in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Tens of seconds below a minute.
+    Seconds(u64),
+    Minute,
+    Minutes(u64),
+}
+
+impl From<Duration> for Wait {
+    fn from(wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        match seconds {
+            0..=50 => Self::Seconds(seconds.max(1).next_multiple_of(10)),
+            51..=60 => Self::Minute,
+            _ => Self::Minutes(seconds.div_ceil(60)),
+        }
+    }
 }
 
 impl Login<'_> {

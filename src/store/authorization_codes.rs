@@ -80,22 +80,27 @@ impl Store {
     }
 }
 
-/// Issues a code at a session. Missed if the session ended meanwhile.
+/// Issues a code at a session. Missed if the session ended meanwhile, or the consent was withdrawn or replaced.
 pub(crate) struct InsertAuthorizationCode {
     pub code: AuthorizationCode,
     /// Where the person is signed in, whether or not what the code obtains ends with it.
     pub issued_at: Uuid,
+    /// The consent on record that the answer rests on, by its time; none where none is needed.
+    pub consent_given_at: Option<Timestamp>,
 }
 
-/// On Postgres the session's row is locked: whoever ends it waits for the code and deletes it, too, or the code is not issued.
+/// On Postgres the rows of session and consent are locked: whoever ends them waits for the code and deletes it, too, or it is not issued.
 macro_rules! insert_code {
-    ($lock:literal) => {
+    ($lock_consent:literal, $lock_session:literal) => {
         concat!(
             "INSERT INTO authorization_codes (hash, person_id, client_id, session_id, scope, resources, redirect_uri, code_challenge, auth_time, \
              amr, created_at, expires_at) \
              SELECT $1, session.person_id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM browser_sessions AS session \
-             WHERE session.id = $13 AND session.person_id = $2",
-            $lock
+             WHERE session.id = $13 AND session.person_id = $2 AND ($14 IS NULL OR EXISTS \
+             (SELECT 1 FROM consents WHERE consents.person_id = $2 AND consents.client_id = $3 AND consents.given_at = $14",
+            $lock_consent,
+            "))",
+            $lock_session
         )
     };
 }
@@ -106,8 +111,8 @@ impl Verb for InsertAuthorizationCode {
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<Swapped> {
         let insert = match conn {
-            Conn::Sqlite(_) => insert_code!(""),
-            Conn::Postgres(_) => insert_code!(" FOR KEY SHARE"),
+            Conn::Sqlite(_) => insert_code!("", ""),
+            Conn::Postgres(_) => insert_code!(" FOR KEY SHARE", " FOR KEY SHARE OF session"),
         };
         let code = &self.code;
         let inserted = run!(conn, db => sqlx::query(insert)
@@ -124,6 +129,7 @@ impl Verb for InsertAuthorizationCode {
             .bind(code.created_at)
             .bind(code.expires_at)
             .bind(self.issued_at)
+            .bind(self.consent_given_at)
             .execute(db).await?.rows_affected());
         Ok(Swapped::from_rows(inserted))
     }

@@ -2,10 +2,13 @@
 
 use std::{future::Future, time::Duration};
 
-use sqlx::{PgConnection, PgPool, SqliteConnection, SqlitePool};
+use sqlx::{Connection, PgConnection, PgPool, SqliteConnection, SqlitePool};
 
 use super::{sqlite_writer::Writer, tell};
 use crate::error::{Error, Result};
+
+/// Why a write was refused by a Postgres that may only be read.
+const READ_ONLY: &str = "the database may only be read";
 
 /// The open database.
 #[derive(Clone, Debug)]
@@ -72,15 +75,13 @@ impl Backend {
             Self::Postgres(pool) => {
                 let pool = pool.clone();
                 let run = tokio::spawn(async move {
-                    match V::EXTENT {
-                        Extent::OneStatement => verb.run(&mut Conn::Postgres(&mut *pool.acquire().await?)).await,
-                        Extent::Several => {
-                            let mut transaction = pool.begin().await?;
-                            let told = verb.run(&mut Conn::Postgres(&mut transaction)).await?;
-                            transaction.commit().await?;
-                            Ok(told)
-                        }
+                    let mut connection = pool.acquire().await?;
+                    let told = on_postgres(&mut connection, &verb).await;
+                    if matches!(&told, Err(Error::Unavailable { reason: READ_ONLY, .. })) {
+                        connection.close_on_drop();
+                        close_idle(&pool);
                     }
+                    told
                 });
                 run.await.map_err(|fault| Error::Internal(anyhow::Error::new(fault).context("a write panicked")))?
             }
@@ -100,15 +101,40 @@ impl Backend {
     }
 }
 
+async fn on_postgres<V: Verb>(connection: &mut PgConnection, verb: &V) -> Result<V::Told> {
+    match V::EXTENT {
+        Extent::OneStatement => verb.run(&mut Conn::Postgres(connection)).await,
+        Extent::Several => {
+            let mut transaction = connection.begin().await?;
+            let told = verb.run(&mut Conn::Postgres(&mut transaction)).await?;
+            transaction.commit().await?;
+            Ok(told)
+        }
+    }
+}
+
+/// Connections to a server that was demoted stay read-only: new ones find the server that may write.
+fn close_idle(pool: &PgPool) {
+    while let Some(mut connection) = pool.try_acquire() {
+        connection.close_on_drop();
+    }
+}
+
 impl From<sqlx::Error> for Error {
     /// Being busy, full or disconnected passes; anything else is a fault of ours.
     fn from(error: sqlx::Error) -> Self {
         if is_passing(&error) {
             tell::of_unavailability(&error);
-            return Self::Unavailable { reason: "the database cannot be reached or is busy", retry_after: Duration::from_secs(1) };
+            let reason = if is_read_only(&error) { READ_ONLY } else { "the database cannot be reached or is busy" };
+            return Self::Unavailable { reason, retry_after: Duration::from_secs(1) };
         }
         Self::Internal(anyhow::Error::new(error).context("database"))
     }
+}
+
+/// `read_only_sql_transaction` (PostgreSQL, Appendix A).
+fn is_read_only(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(error) if error.code().as_deref() == Some("25006"))
 }
 
 fn is_passing(error: &sqlx::Error) -> bool {

@@ -93,9 +93,10 @@ impl Verb for WithdrawConsent {
     const EXTENT: Extent = Extent::Several;
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
+        // The consent first: a code that is issued meanwhile waits for its row, or is there to be deleted.
         const DELETES: [&str; 2] = [
-            "DELETE FROM authorization_codes WHERE person_id = $1 AND client_id = $2",
             "DELETE FROM consents WHERE person_id = $1 AND client_id = $2",
+            "DELETE FROM authorization_codes WHERE person_id = $1 AND client_id = $2",
         ];
         const REVOKE: &str = "UPDATE grants SET revoked_at = $3 WHERE person_id = $1 AND client_id = $2 AND revoked_at IS NULL";
         let id = self.client_id.as_str();

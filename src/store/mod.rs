@@ -20,6 +20,7 @@ pub(crate) mod people;
 pub(crate) mod purge;
 pub(crate) mod revoked_tokens;
 pub(crate) mod settings;
+pub(crate) mod throttles;
 
 pub(crate) use opening::{FirstStart, Migrations};
 

@@ -6,8 +6,9 @@ use uuid::Uuid;
 use super::{
     Saved, Store, audit_events,
     backend::{Conn, Extent, Verb, read, run},
+    throttles,
 };
-use crate::{audit::AuditEvent, clock::Timestamp, error::Result};
+use crate::{audit::AuditEvent, clock::Timestamp, error::Result, secret::ThrottleKey};
 
 /// A person. `Debug` leaves out the password hash.
 #[derive(Clone, FromRow)]
@@ -123,10 +124,12 @@ impl Verb for UpdatePerson {
     }
 }
 
-/// Sets a password, which ends every session and everything issued before.
+/// Sets a password, which ends every session and everything issued before, and forgets failures to sign in.
 pub(crate) struct SetPassword {
     pub person_id: Uuid,
     pub password_hash: String,
+    /// Whose failures are forgotten.
+    pub throttle: ThrottleKey,
     pub event: AuditEvent,
 }
 
@@ -142,6 +145,7 @@ impl Verb for SetPassword {
             .bind(self.event.at)
             .execute(db).await.map(drop)?);
         end_everything(conn, self.person_id, self.event.at).await?;
+        throttles::forget_account(conn, &self.throttle).await?;
         audit_events::insert(conn, &self.event).await
     }
 }
@@ -172,6 +176,8 @@ impl Verb for Rehash {
 pub(crate) struct SetPersonDisabled {
     pub person_id: Uuid,
     pub disabled: bool,
+    /// Whose failures are forgotten when they are enabled.
+    pub throttle: ThrottleKey,
     pub event: AuditEvent,
 }
 
@@ -187,6 +193,7 @@ impl Verb for SetPersonDisabled {
             end_everything(conn, self.person_id, self.event.at).await?;
         } else {
             run!(conn, db => sqlx::query(ENABLE).bind(self.person_id).execute(db).await.map(drop)?);
+            throttles::forget_account(conn, &self.throttle).await?;
         }
         audit_events::insert(conn, &self.event).await
     }

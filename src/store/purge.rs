@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use super::backend::{Conn, Extent, Verb, run};
+use super::{
+    backend::{Conn, Extent, Verb, run},
+    throttles::delete_throttles,
+};
 use crate::{clock::Timestamp, error::Result};
 
 /// How many rows one statement deletes at most.
-const BATCH: i64 = 500;
+pub(super) const BATCH: i64 = 500;
 
 /// A table whose rows expire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,17 +19,18 @@ pub(crate) enum Expiring {
     BrowserSessions,
     Grants,
     RevokedTokens,
+    Throttles,
 }
 
 impl Expiring {
     /// Every table whose rows expire.
     pub(crate) const ALL: &[Self] =
-        &[Self::AuthorizationCodes, Self::AuthorizationRequests, Self::BrowserSessions, Self::Grants, Self::RevokedTokens];
+        &[Self::AuthorizationCodes, Self::AuthorizationRequests, Self::BrowserSessions, Self::Grants, Self::RevokedTokens, Self::Throttles];
 
     /// How long a row is kept behind its end: long enough for clocks of several nodes that differ.
     pub(crate) const KEPT_FOR: Duration = Duration::from_mins(10);
 
-    const fn delete(self) -> &'static str {
+    const fn delete(self, conn: &Conn<'_>) -> &'static str {
         match self {
             Self::AuthorizationCodes => {
                 "DELETE FROM authorization_codes WHERE hash IN (SELECT hash FROM authorization_codes WHERE expires_at < $1 LIMIT $2)"
@@ -41,6 +45,10 @@ impl Expiring {
             Self::RevokedTokens => {
                 "DELETE FROM revoked_tokens WHERE jti IN (SELECT jti FROM revoked_tokens WHERE expires_at < $1 LIMIT $2)"
             }
+            Self::Throttles => match conn {
+                Conn::Sqlite(_) => delete_throttles!("WHERE expires_at < $1 LIMIT $2", ""),
+                Conn::Postgres(_) => delete_throttles!("WHERE expires_at < $1 LIMIT $2", " FOR UPDATE SKIP LOCKED"),
+            },
         }
     }
 }
@@ -50,6 +58,13 @@ impl Expiring {
 pub(crate) enum Purged {
     All,
     OneBatch,
+}
+
+impl Purged {
+    /// After a statement that deletes at most [`BATCH`] rows.
+    pub(super) fn from_rows(deleted: u64) -> Self {
+        if deleted < BATCH.unsigned_abs() { Self::All } else { Self::OneBatch }
+    }
 }
 
 /// Deletes one batch of rows that expired before a time.
@@ -63,11 +78,12 @@ impl Verb for Purge {
     const EXTENT: Extent = Extent::OneStatement;
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<Purged> {
-        let deleted = run!(conn, db => sqlx::query(self.table.delete())
+        let delete = self.table.delete(conn);
+        let deleted = run!(conn, db => sqlx::query(delete)
             .bind(self.expired_before)
             .bind(BATCH)
             .execute(db).await?.rows_affected());
-        Ok(if deleted < BATCH.unsigned_abs() { Purged::All } else { Purged::OneBatch })
+        Ok(Purged::from_rows(deleted))
     }
 }
 
@@ -135,7 +151,9 @@ mod tests {
         }
         store.close().await;
         // A table that expires and is not in the list would grow for ever.
-        let sql = include_str!("../../migrations/sqlite/0001_core.sql");
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite");
+        let migrations = std::fs::read_dir(folder).expect("a folder").map(|file| file.expect("a file").path());
+        let sql: String = migrations.map(|path| std::fs::read_to_string(path).expect("a migration")).collect();
         let expiring = sql.split("CREATE TABLE ").filter(|table| table.contains("expires_at INTEGER NOT NULL")).count();
         assert_eq!(expiring, Expiring::ALL.len());
     }

@@ -13,7 +13,7 @@ const USER_AGENT_MAX: usize = 300;
 
 /// The address at the other end of the connection.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub SocketAddr);
+pub struct Peer(pub SocketAddr);
 
 /// The id that log lines, error pages and audit events of one request share.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +33,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         let user_agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
         Ok(Self {
             origin: Origin {
-                address: parts.extensions.get::<Peer>().map(|Peer(address)| address.ip()),
+                address: parts.extensions.get::<Peer>().map(|Peer(address)| address.ip().to_canonical()),
                 request_id: parts.extensions.get::<RequestId>().map(|RequestId(id)| *id),
             },
             user_agent: user_agent.map(|text| text.chars().take(USER_AGENT_MAX).collect()),

@@ -113,6 +113,12 @@ async fn of_people(watch: &mut Watch<'_>, app: &App<'_>) {
     watch.expect(&["sign_in.failed"]).await;
     stranger.sign_in_with("nobody@example.com", PASSWORD).await.assert_status(400);
     watch.expect(&["sign_in.failed"]).await;
+    for free in (1..=10).rev() {
+        stranger.sign_in_with("guessed@example.com", "wrong").await.assert_status(400);
+        watch.expect(if free == 1 { &["sign_in.failed", "sign_in.throttled"] } else { &["sign_in.failed"] }).await;
+    }
+    stranger.sign_in_with("guessed@example.com", "wrong").await.assert_status(429);
+    watch.expect(&[]).await;
     browser.authorize(app, &[]).await;
     browser.deny().await;
     watch.expect(&["consent.denied"]).await;

@@ -55,4 +55,5 @@ mod sigkill;
 mod sign_out_everywhere;
 mod store;
 mod texts;
+mod throttle;
 mod two_nodes;

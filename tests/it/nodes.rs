@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures_util::future::{join, join_all};
 
-use crate::harness::{Answer, Backend, TestServer, eventually};
+use crate::harness::{Answer, Backend, TestServer, browser::PASSWORD, eventually};
 
 async fn two_nodes() -> (TestServer, TestServer) {
     let one = TestServer::start(Backend::Postgres, &[]).await;
@@ -89,4 +89,29 @@ async fn a_disabled_client_is_soon_refused_at_the_other_node() {
     eventually(async || app_there.client_credentials(&[]).await.status == 401).await;
     app_there.client_credentials(&[]).await.assert_error(401, "invalid_client");
     end(one, other).await;
+}
+
+/// A Postgres that was demoted and promoted again: connections that stayed read-only are not kept.
+#[tokio::test]
+async fn connections_to_a_read_only_database_are_not_kept() {
+    let server = TestServer::start(Backend::Postgres, &[]).await;
+    let alice = server.person("alice").await;
+    let name = server.database.strings("SELECT current_database()::text").await.remove(0);
+    let sign_in = async || server.browser().post("/login", &[("email", &alice.email), ("password", PASSWORD)]).await.status.as_u16();
+
+    server.database.execute(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on")).await;
+    let end_all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    server.database.execute(end_all).await;
+    for statuses in [join_all((0..8).map(|_| sign_in())).await, vec![sign_in().await]] {
+        assert!(statuses.iter().all(|status| *status == 503), "{statuses:?}");
+    }
+    let mut operator = server.database.postgres().await;
+    for statement in ["SET default_transaction_read_only = off", &format!("ALTER DATABASE {name} RESET default_transaction_read_only")] {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut operator).await.unwrap();
+    }
+
+    // The pool may have opened one or two before the database was promoted, which the first write finds.
+    let statuses = [sign_in().await, sign_in().await, sign_in().await];
+    assert_eq!(statuses[2], 303, "{statuses:?}");
+    server.end().await;
 }

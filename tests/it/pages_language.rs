@@ -58,6 +58,7 @@ impl<'a> Tour<'a> {
         tour.flow().await;
         tour.account().await;
         tour.errors().await;
+        tour.throttled().await;
         tour
     }
 
@@ -90,6 +91,20 @@ impl<'a> Tour<'a> {
         self.saw("signed out", &mut browser);
         browser.authorize(&native, &[]).await;
         self.saw("sign-in", &mut browser);
+    }
+
+    async fn throttled(&mut self) {
+        let mut browser = self.browser();
+        for _ in 0..10 {
+            browser.go("/account").await;
+            browser.sign_in_with("stranger@example.com", "wrong").await.assert_status(400);
+        }
+        for (name, seconds) in [("wait minutes", 0), ("wait a minute", 540), ("wait seconds", 30)] {
+            self.server.advance(seconds);
+            browser.go("/account").await;
+            browser.sign_in_with("stranger@example.com", "wrong").await.assert_status(429);
+            self.saw(name, &mut browser);
+        }
     }
 
     async fn account(&mut self) {

@@ -165,6 +165,26 @@ on_every_backend! {
         assert_eq!(server.database.count("grants").await, 0);
     }
 
+    /// A consent that was read before it was withdrawn gives no code: the person is asked again, or the app told, where nothing may be shown.
+    async fn a_code_that_races_the_withdrawal_of_its_consent_is_not_issued(server) {
+        let app = server.client("app").await;
+        let mut browser = server.browser();
+        browser.sign_in_as_someone().await;
+        let authorize = async |browser: &mut Browser<'_>, extra: &[(&str, &str)]| {
+            browser.fetch(Request::get(app.authorization_path(extra)).body(Body::empty()).unwrap()).await
+        };
+        app.code_at(&mut browser, SESSION_BOUND).await;
+        let withdrawal = ["DELETE FROM consents".to_owned(), "DELETE FROM authorization_codes".to_owned()];
+        let answer = during(server, &withdrawal, authorize(&mut browser, SESSION_BOUND)).await;
+        assert!(answer.assert_status(303).header("location").starts_with("/consent?request="), "{:?}", answer.headers);
+        assert_eq!(server.database.count("authorization_codes").await, 0);
+
+        app.code_at(&mut browser, SESSION_BOUND).await;
+        let silent = [("scope", "read write"), ("prompt", "none")];
+        during(server, &withdrawal, authorize(&mut browser, &silent)).await.assert_redirected_error("consent_required");
+        assert_eq!(server.database.count("authorization_codes").await, 0);
+    }
+
     /// Whoever comes first: what a session gave ends with it, be it a code, a grant, or a code that was on its way.
     async fn after_sign_out_nothing_of_the_session_works(server) {
         let app = server.register("app", Registration { first_party: true, ..Registration::default() }).await;
@@ -200,9 +220,17 @@ on_every_backend! {
         for _ in 0..ROUNDS {
             let codes = [app.code_at(&mut browser, &[("prompt", "consent")]).await, app.code_at(&mut browser, SESSION_BOUND).await];
             let redeem = join_all(codes.iter().map(|code| app.redeem(code)));
-            let (removed, redeemed) = join(browser.post("/account/apps/end", &[("client_id", "app")]), redeem).await;
+            let (mut removing, asking) = (browser.at(server), &browser);
+            let authorize = join_all((0..3).map(async |_| {
+                asking.at(server).fetch(Request::get(app.authorization_path(SESSION_BOUND)).body(Body::empty()).unwrap()).await
+            }));
+            let removal = removing.post("/account/apps/end", &[("client_id", "app")]);
+            let (removed, (authorized, redeemed)) = join(removal, join(authorize, redeem)).await;
 
             assert_eq!(removed.location(), "/account");
+            for code in authorized.iter().filter_map(|answer| answer.param("code")) {
+                app.redeem(&code).await.assert_error(400, "invalid_grant");
+            }
             for redeemed in &redeemed {
                 assert_void(&app, redeemed).await;
             }

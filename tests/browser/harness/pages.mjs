@@ -1,5 +1,6 @@
 // Every page that a person can meet, and how to get there in a new browser.
 
+import { randomBytes } from "node:crypto";
 import { allow, assertAsksForSignIn, obtainTokens, openAccount, signIn } from "./verbs.mjs";
 
 const BROWSERS = [
@@ -27,8 +28,15 @@ export const PAGES = {
   },
   "sign-in-refused": async ({ world, page }) => {
     await page.goto(world.app.authorizationUrl());
-    await signIn(page, { email: "alice@example.com", password: "not the password" });
+    await signIn(page, { ...stranger(), password: "not the password" });
     await page.waitForSelector("#problem");
+  },
+  "sign-in-throttled": async ({ world, page }) => {
+    const guesser = stranger();
+    while ((await signInWithoutBrowser(world, guesser)).status !== 429);
+    await page.goto(world.app.authorizationUrl());
+    await signIn(page, guesser);
+    await page.waitForSelector("#problem.caution");
   },
   "sign-in-busy": async ({ world, page }) => {
     await page.goto(world.app.authorizationUrl());
@@ -37,13 +45,13 @@ export const PAGES = {
       let answer;
       const isRefused = () => answer?.status() === 503;
       const others = Array.from({ length: 8 }, async () => {
-        while (!isRefused()) await signInWithoutBrowser(world);
+        while (!isRefused()) await signInWithoutBrowser(world, stranger());
       });
       while (!isRefused()) answer = await route.fetch();
       await Promise.all(others);
       await route.fulfill({ response: answer });
     });
-    await signIn(page, { email: "alice@example.com", password: "any" });
+    await signIn(page, stranger());
     await page.waitForSelector("#problem");
   },
   "sign-in-again": async ({ world, page }) => {
@@ -168,7 +176,12 @@ export const PAGES = {
   },
 };
 
-function signInWithoutBrowser(world, { email, password } = { email: "nobody@example.com", password: "any" }) {
+// Nobody's e-mail, and another each time: failures count for the account.
+function stranger() {
+  return { email: `alice-${randomBytes(4).toString("hex")}@example.com`, password: "any" };
+}
+
+function signInWithoutBrowser(world, { email, password }) {
   return fetch(`${world.issuer}/login`, {
     method: "POST",
     redirect: "manual",
