@@ -2,16 +2,16 @@
 
 use std::{future::Future, time::Duration};
 
-use sqlx::{PgConnection, PgPool, SqliteConnection, SqlitePool};
+use sqlx::{Connection, PgConnection, SqliteConnection};
 
-use super::{sqlite_writer::Writer, tell};
+use super::{pool::Pool, sqlite_writer::Writer, tell};
 use crate::error::{Error, Result};
 
 /// The open database.
 #[derive(Clone, Debug)]
 pub(super) enum Backend {
-    Sqlite { readers: SqlitePool, writer: Writer },
-    Postgres(PgPool),
+    Sqlite { readers: Pool<SqliteConnection>, writer: Writer },
+    Postgres(Pool<PgConnection>),
 }
 
 /// The connection that a verb runs on.
@@ -56,8 +56,20 @@ macro_rules! run {
 macro_rules! read {
     ($store:expr, $db:ident => $query:expr) => {
         match &$store.backend {
-            $crate::store::backend::Backend::Sqlite { readers: $db, .. } => $query,
-            $crate::store::backend::Backend::Postgres($db) => $query,
+            $crate::store::backend::Backend::Sqlite { readers: pool, .. } => {
+                let mut lent = pool.lend().await?;
+                let $db = &mut *lent;
+                let told = $query;
+                lent.give_back();
+                told
+            }
+            $crate::store::backend::Backend::Postgres(pool) => {
+                let mut lent = pool.lend().await?;
+                let $db = &mut *lent;
+                let told = $query;
+                lent.give_back();
+                told
+            }
         }
     };
 }
@@ -72,15 +84,18 @@ impl Backend {
             Self::Postgres(pool) => {
                 let pool = pool.clone();
                 let run = tokio::spawn(async move {
-                    match V::EXTENT {
-                        Extent::OneStatement => verb.run(&mut Conn::Postgres(&mut *pool.acquire().await?)).await,
+                    let mut lent = pool.lend().await?;
+                    let told = match V::EXTENT {
+                        Extent::OneStatement => verb.run(&mut Conn::Postgres(&mut lent)).await?,
                         Extent::Several => {
-                            let mut transaction = pool.begin().await?;
+                            let mut transaction = lent.begin().await?;
                             let told = verb.run(&mut Conn::Postgres(&mut transaction)).await?;
                             transaction.commit().await?;
-                            Ok(told)
+                            told
                         }
-                    }
+                    };
+                    lent.give_back();
+                    Ok(told)
                 });
                 run.await.map_err(|fault| Error::Internal(anyhow::Error::new(fault).context("a write panicked")))?
             }
