@@ -25,6 +25,8 @@ use crate::{
 /// Whoever serves the router says of each request where it comes from, as an extension.
 pub use crate::web::caller::Peer;
 
+const IN_JSON: request_log::Envelope = |error: Error| JsonError::from(error).into_response();
+
 /// The whole server as a service. Everything is below the issuer's path, but for the documents about the issuer whose place is
 /// at the root of its origin, and what is asked by machines that know only the port.
 pub fn router(server: &Server) -> Router {
@@ -36,11 +38,7 @@ pub fn router(server: &Server) -> Router {
             Router::new().nest(path, below_the_path).merge(as_pages(server, with_a_slash)).merge(health(server))
         }
     };
-    placed
-        .merge(well_known(server))
-        .merge(elsewhere(server))
-        .layer(from_fn_with_state(server.clone(), headers::on_everything))
-        .with_state(server.clone())
+    placed.merge(well_known(server)).merge(elsewhere(server)).with_state(server.clone())
 }
 
 /// The metadata in all its places; what else clients look for there is not found, and they may read that.
@@ -66,13 +64,14 @@ fn health(server: &Server) -> Router<Server> {
 }
 
 fn for_any_origin(server: &Server, router: Router<Server>) -> Router<Server> {
-    // Outermost, so that every status can be read.
-    in_json(server, router).layer(from_fn(cors::allow_any_origin))
+    // Around what logs and ends requests, so that every status can be read.
+    let layers = (headers::on_everything(server), cors::allow_any_origin(), request_log::around(server, IN_JSON));
+    router.method_not_allowed_fallback(method_not_allowed).layer(layers)
 }
 
 fn in_json(server: &Server, router: Router<Server>) -> Router<Server> {
-    let envelope: request_log::Envelope = |error: Error| JsonError::from(error).into_response();
-    router.method_not_allowed_fallback(method_not_allowed).layer(from_fn_with_state((server.clone(), envelope), request_log::around))
+    let layers = (headers::on_everything(server), request_log::around(server, IN_JSON));
+    router.method_not_allowed_fallback(method_not_allowed).layer(layers)
 }
 
 /// Answers with pages and redirects; the browser's session is at hand.
@@ -105,10 +104,8 @@ fn elsewhere(server: &Server) -> Router<Server> {
 }
 
 fn as_pages(server: &Server, router: Router<Server>) -> Router<Server> {
-    let envelope: request_log::Envelope = PageError::envelope;
-    router
-        .layer(from_fn_with_state((server.clone(), envelope), request_log::around))
-        .layer(from_fn_with_state(server.clone(), page::around))
+    let layers = (headers::on_everything(server), request_log::around(server, PageError::envelope));
+    router.layer(layers).layer(from_fn_with_state(server.clone(), page::around))
 }
 
 #[cfg(test)]

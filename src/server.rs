@@ -8,6 +8,7 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     fs,
     io::{self, Write},
+    mem,
     net::IpAddr,
     os::unix::fs::OpenOptionsExt,
     path::Path,
@@ -16,6 +17,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use argon2::Block;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use moka::future::Cache;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -205,6 +207,9 @@ pub(crate) struct HashingGate {
     threads: Arc<Semaphore>,
     places: usize,
     taken: Mutex<Taken>,
+    /// Memory that was hashed in and is hashed in again, as long as somebody is here: clean memory costs as much as a tenth of
+    /// the hashing. There is never more of it, in use and not, than there are threads.
+    memory: Mutex<Vec<Vec<Block>>>,
 }
 
 #[derive(Default)]
@@ -215,14 +220,20 @@ struct Taken {
 
 impl HashingGate {
     fn new(threads: usize, queue: usize) -> Arc<Self> {
-        Arc::new(Self { threads: Arc::new(Semaphore::new(threads)), places: threads + queue, taken: Mutex::default() })
+        Arc::new(Self {
+            threads: Arc::new(Semaphore::new(threads)),
+            places: threads + queue,
+            taken: Mutex::default(),
+            memory: Mutex::default(),
+        })
     }
 
     /// Waits for a thread, unless too many wait already.
     pub(crate) async fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Result<HashingPermit> {
         let place = self.take_place(address.map(network)).ok_or_else(|| Error::unavailable("too many people are signing in at once"))?;
         let thread = Arc::clone(&self.threads).acquire_owned().await.map_err(Error::internal)?;
-        Ok(HashingPermit { _thread: thread, _place: place })
+        let memory = self.memory().pop().unwrap_or_default();
+        Ok(HashingPermit { memory, place, _thread: thread })
     }
 
     fn take_place(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Place> {
@@ -238,6 +249,10 @@ impl HashingGate {
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Vec<Vec<Block>>> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -265,13 +280,35 @@ impl Drop for Place {
                 of_address.remove();
             }
         }
+        if taken.all == 0 {
+            *self.gate.memory() = Vec::new();
+        }
     }
 }
 
 /// Goes with the thread that hashes: a request that is dropped meanwhile does not free its place early.
 pub(crate) struct HashingPermit {
+    memory: Vec<Block>,
+    place: Place,
     _thread: OwnedSemaphorePermit,
-    _place: Place,
+}
+
+impl HashingPermit {
+    /// So many blocks to hash in, whatever is in them.
+    pub(crate) fn memory(&mut self, blocks: usize) -> Result<&mut [Block]> {
+        if let Some(missing) = blocks.checked_sub(self.memory.len()) {
+            self.memory.try_reserve_exact(missing).map_err(|_| Error::unavailable("there is no memory for hashing passwords"))?;
+            self.memory.resize(blocks, Block::new());
+        }
+        Ok(&mut self.memory[..blocks])
+    }
+}
+
+impl Drop for HashingPermit {
+    /// Before the place and the thread are free: whoever is next finds the memory.
+    fn drop(&mut self) {
+        self.place.gate.memory().push(mem::take(&mut self.memory));
+    }
 }
 
 #[cfg(test)]
@@ -290,6 +327,22 @@ mod tests {
         drop((places, other, third));
         assert!(gate.taken().by_address.is_empty());
         assert!(gate.take_place(address("192.0.2.1")).is_some());
+    }
+
+    #[tokio::test]
+    async fn memory_is_passed_on_and_ends_with_the_last_who_hashes() {
+        let gate = HashingGate::new(2, 3);
+        let mut first = gate.enter(None).await.unwrap();
+        let second = gate.enter(None).await.unwrap();
+        first.memory(8).unwrap()[7].as_mut()[0] = 1;
+        drop(first);
+        let mut third = gate.enter(None).await.unwrap();
+        assert_eq!(third.memory.len(), 8);
+        assert!(gate.memory().is_empty());
+        assert_eq!(third.memory(16).unwrap().len(), 16);
+        drop(second);
+        drop(third);
+        assert!(gate.memory().is_empty());
     }
 
     #[test]

@@ -2,7 +2,11 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version, password_hash::phc::PasswordHash};
+use argon2::{
+    Algorithm, Argon2, Params, Version,
+    password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
+};
+use subtle::ConstantTimeEq;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
@@ -10,7 +14,7 @@ use crate::{
     config::Passwords,
     error::{Error, Result},
     secret,
-    server::HashingGate,
+    server::{HashingGate, HashingPermit},
 };
 
 /// Longer ones cannot be set; a form with one is not hashed.
@@ -43,7 +47,7 @@ impl Password {
 /// Hashes a password for the store, as a PHC string.
 pub(crate) async fn hash(gate: &Arc<HashingGate>, config: &Passwords, password: Password) -> Result<String> {
     let argon2 = argon2(config)?;
-    in_a_thread(gate, None, move || hash_with(&argon2, &password)).await
+    in_a_thread(gate, None, move |permit| hash_with(&argon2, &password, permit)).await
 }
 
 /// What came of comparing a password with the stored hash.
@@ -63,29 +67,71 @@ pub(crate) async fn verify(
     hash: Option<String>,
 ) -> Result<Verified> {
     let argon2 = argon2(config)?;
-    in_a_thread(gate, address, move || {
-        let Some(hash) = hash else { return hash_with(&argon2, &password).map(|_| Verified::No) };
-        let parsed = PasswordHash::new(&hash).map_err(|_| Error::internal("a stored password hash cannot be read"))?;
-        if argon2.verify_password(password.0.as_bytes(), &parsed).is_err() {
+    in_a_thread(gate, address, move |permit| {
+        let Some(hash) = hash else { return hash_with(&argon2, &password, permit).map(|_| Verified::No) };
+        let stored = Stored::parse(&hash).ok_or_else(|| Error::internal("a stored password hash cannot be read"))?;
+        if !stored.is_of(&password, permit)? {
             return Ok(Verified::No);
         }
-        if Params::try_from(&parsed).is_ok_and(|params| is_same(&params, argon2.params())) {
+        if is_same(stored.argon2.params(), argon2.params()) {
             return Ok(Verified::Yes);
         }
-        hash_with(&argon2, &password).map(Verified::YesAndRehashed)
+        hash_with(&argon2, &password, permit).map(Verified::YesAndRehashed)
     })
     .await
+}
+
+/// A hash as stored, with what it was made by.
+struct Stored {
+    argon2: Argon2<'static>,
+    salt: Salt,
+    output: Output,
+}
+
+impl Stored {
+    /// From a PHC string.
+    fn parse(text: &str) -> Option<Self> {
+        let parsed = PasswordHash::new(text).ok()?;
+        let algorithm = Algorithm::try_from(parsed.algorithm.as_str()).ok()?;
+        let version = parsed.version.map_or(Some(Version::default()), |version| Version::try_from(version).ok())?;
+        let argon2 = Argon2::new(algorithm, version, Params::try_from(&parsed).ok()?);
+        Some(Self { argon2, salt: parsed.salt?, output: parsed.hash? })
+    }
+
+    fn is_of(&self, password: &Password, permit: &mut HashingPermit) -> Result<bool> {
+        let mut output = [0; Output::MAX_LENGTH];
+        let output = &mut output[..self.output.len()];
+        hash_into(output, &self.argon2, password, &self.salt, permit)?;
+        Ok((*output).ct_eq(self.output.as_ref()).into())
+    }
 }
 
 fn is_same(one: &Params, other: &Params) -> bool {
     (one.m_cost(), one.t_cost(), one.p_cost()) == (other.m_cost(), other.t_cost(), other.p_cost())
 }
 
-fn hash_with(argon2: &Argon2<'_>, password: &Password) -> Result<String> {
-    let salt = secret::random::<16>();
-    let hash: PasswordHash =
-        argon2.hash_password_with_salt(password.0.as_bytes(), &salt).map_err(|_| Error::internal("a password could not be hashed"))?;
+fn failed<E>(_: E) -> Error {
+    Error::internal("a password could not be hashed")
+}
+
+fn hash_with(argon2: &Argon2<'_>, password: &Password, permit: &mut HashingPermit) -> Result<String> {
+    let salt = Salt::new(&secret::random::<16>()).map_err(failed)?;
+    let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
+    hash_into(&mut output, argon2, password, &salt, permit)?;
+    let hash = PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(argon2.params()).map_err(failed)?,
+        salt: Some(salt),
+        hash: Some(Output::new(&output).map_err(failed)?),
+    };
     Ok(hash.to_string())
+}
+
+/// What is in the memory does not matter: Argon2 writes each block before it reads it (RFC 9106 §3.2).
+fn hash_into(output: &mut [u8], argon2: &Argon2<'_>, password: &Password, salt: &Salt, permit: &mut HashingPermit) -> Result<()> {
+    let memory = permit.memory(argon2.params().block_count())?;
+    argon2.hash_password_into_with_memory(password.0.as_bytes(), salt, output, memory).map_err(failed)
 }
 
 fn argon2(config: &Passwords) -> Result<Argon2<'static>> {
@@ -98,13 +144,10 @@ fn argon2(config: &Passwords) -> Result<Argon2<'static>> {
 async fn in_a_thread<T: Send + 'static>(
     gate: &Arc<HashingGate>,
     address: Option<IpAddr>,
-    work: impl FnOnce() -> Result<T> + Send + 'static,
+    work: impl FnOnce(&mut HashingPermit) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    let permit = gate.enter(address).await?;
-    let done = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
-        work()
-    });
+    let mut permit = gate.enter(address).await?;
+    let done = tokio::task::spawn_blocking(move || work(&mut permit));
     done.await.map_err(Error::internal)?
 }
 

@@ -31,7 +31,7 @@ use crate::{
         people::SetPassword,
     },
     telemetry,
-    web::listener,
+    web::{listener, request_log},
 };
 
 const PEOPLE: [(&str, &str, &str); 2] =
@@ -100,7 +100,7 @@ impl Demo {
         environment.extend(self.database_url.map(|url| ("GRANTOR_DATABASE_URL".to_owned(), url)));
         let file = Some((PathBuf::from("the settings of the demo"), SETTINGS.to_owned()));
         let config = Config::from_sources(Sources { environment, file, ..Sources::default() }).map_err(Failure::Usage)?;
-        telemetry::begin(&config);
+        telemetry::begin(&config, request_log::current_id);
 
         let server = Server::start(config, Clock::system()).await?;
         let listener = bind(&server).await?;

@@ -9,7 +9,14 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{ConfigArgs, Failure};
-use crate::{clock::Clock, config::Config, jobs, routes, server::Server, telemetry, web::listener};
+use crate::{
+    clock::Clock,
+    config::Config,
+    jobs, routes,
+    server::Server,
+    telemetry,
+    web::{listener, request_log},
+};
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -34,7 +41,7 @@ impl Serve {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let flags = self.config.flags().set("listen", self.listen).set("issuer", self.issuer);
         let config = Config::load(flags).map_err(Failure::Usage)?;
-        telemetry::begin(&config);
+        telemetry::begin(&config, request_log::current_id);
         let server = Server::start(config, Clock::system()).await?;
         let listener = bind(&server).await?;
         serve(&server, listener, stop_signal()?).await;

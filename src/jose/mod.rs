@@ -2,6 +2,7 @@
 
 mod key_ring;
 mod signing_key;
+mod verified;
 
 pub(crate) mod rotation;
 

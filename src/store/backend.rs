@@ -2,9 +2,9 @@
 
 use std::{future::Future, time::Duration};
 
-use sqlx::{Connection, PgConnection, PgPool, SqliteConnection, SqlitePool};
+use sqlx::{Connection, PgConnection, SqliteConnection};
 
-use super::{sqlite_writer::Writer, tell};
+use super::{pool::Pool, sqlite_writer::Writer, tell};
 use crate::error::{Error, Result};
 
 /// Why a write was refused by a Postgres that may only be read.
@@ -13,8 +13,8 @@ const READ_ONLY: &str = "the database may only be read";
 /// The open database.
 #[derive(Clone, Debug)]
 pub(super) enum Backend {
-    Sqlite { readers: SqlitePool, writer: Writer },
-    Postgres(PgPool),
+    Sqlite { readers: Pool<SqliteConnection>, writer: Writer },
+    Postgres(Pool<PgConnection>),
 }
 
 /// The connection that a verb runs on.
@@ -59,8 +59,20 @@ macro_rules! run {
 macro_rules! read {
     ($store:expr, $db:ident => $query:expr) => {
         match &$store.backend {
-            $crate::store::backend::Backend::Sqlite { readers: $db, .. } => $query,
-            $crate::store::backend::Backend::Postgres($db) => $query,
+            $crate::store::backend::Backend::Sqlite { readers: pool, .. } => {
+                let mut lent = pool.lend().await?;
+                let $db = &mut *lent;
+                let told = $query;
+                lent.give_back();
+                told
+            }
+            $crate::store::backend::Backend::Postgres(pool) => {
+                let mut lent = pool.lend().await?;
+                let $db = &mut *lent;
+                let told = $query;
+                lent.give_back();
+                told
+            }
         }
     };
 }
@@ -75,11 +87,13 @@ impl Backend {
             Self::Postgres(pool) => {
                 let pool = pool.clone();
                 let run = tokio::spawn(async move {
-                    let mut connection = pool.acquire().await?;
-                    let told = on_postgres(&mut connection, &verb).await;
-                    if matches!(&told, Err(Error::Unavailable { reason: READ_ONLY, .. })) {
-                        connection.close_on_drop();
-                        close_idle(&pool);
+                    let mut lent = pool.lend().await?;
+                    let told = on_postgres(&mut lent, &verb).await;
+                    match &told {
+                        Ok(_) => lent.give_back(),
+                        // Connections to a server that was demoted stay read-only: new ones find the server that may write.
+                        Err(Error::Unavailable { reason: READ_ONLY, .. }) => lent.end_with_all_that_rest(),
+                        Err(_) => drop(lent),
                     }
                     told
                 });
@@ -110,13 +124,6 @@ async fn on_postgres<V: Verb>(connection: &mut PgConnection, verb: &V) -> Result
             transaction.commit().await?;
             Ok(told)
         }
-    }
-}
-
-/// Connections to a server that was demoted stay read-only: new ones find the server that may write.
-fn close_idle(pool: &PgPool) {
-    while let Some(mut connection) = pool.try_acquire() {
-        connection.close_on_drop();
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod backend;
 mod opening;
+mod pool;
 mod scalars;
 mod sqlite_writer;
 mod tell;

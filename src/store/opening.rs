@@ -11,11 +11,16 @@ use std::{
 use sqlx::{
     ConnectOptions, PgConnection,
     migrate::{Migrate, Migrator},
-    postgres::{PgConnectOptions, PgPoolOptions},
-    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    postgres::PgConnectOptions,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
-use super::{Store, backend::Backend, sqlite_writer::Writer};
+use super::{
+    Store,
+    backend::Backend,
+    pool::{Pool, PoolLimits},
+    sqlite_writer::Writer,
+};
 use crate::config::{Config, DatabaseUrl};
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -95,15 +100,14 @@ impl Store {
             DatabaseUrl::Sqlite(path) => {
                 let options = sqlite_options(path);
                 migrate(&mut options.connect().await.map_err(connect)?, &SQLITE_MIGRATIONS, migrations).await?;
-                let readers = SqlitePoolOptions::new()
-                    .max_connections(u32::try_from(std::thread::available_parallelism().map_or(2, usize::from)).unwrap_or(2).max(2))
-                    .acquire_timeout(config.database.acquire_timeout)
-                    .test_before_acquire(false)
-                    .idle_timeout(None)
-                    .max_lifetime(None)
-                    .connect_with(options.clone().read_only(true).create_if_missing(false))
-                    .await
-                    .map_err(connect)?;
+                let cores = std::thread::available_parallelism().map_or(2, usize::from).max(2);
+                let limits = PoolLimits {
+                    connections: u32::try_from(cores).unwrap_or(2),
+                    acquire_timeout: config.database.acquire_timeout,
+                    idle_timeout: Duration::MAX,
+                    max_lifetime: Duration::MAX,
+                };
+                let readers = Pool::open(options.clone().read_only(true).create_if_missing(false), limits, 1).await.map_err(connect)?;
                 // The writer asks for the lock by itself, more often than SQLite's busy handler would.
                 let writer = Writer::start(options.busy_timeout(Duration::ZERO)).await.map_err(connect)?;
                 Backend::Sqlite { readers, writer }
@@ -111,15 +115,13 @@ impl Store {
             DatabaseUrl::Postgres(url) => {
                 let options = postgres_options(url).map_err(connect)?;
                 migrate(&mut options.connect().await.map_err(connect)?, &POSTGRES_MIGRATIONS, migrations).await?;
-                let pool = PgPoolOptions::new()
-                    .min_connections(2)
-                    .max_connections(config.database.max_connections.max(2))
-                    .acquire_timeout(config.database.acquire_timeout)
-                    .max_lifetime(Duration::from_mins(30))
-                    .test_before_acquire(false)
-                    .connect_with(options)
-                    .await
-                    .map_err(connect)?;
+                let limits = PoolLimits {
+                    connections: config.database.max_connections.max(2),
+                    acquire_timeout: config.database.acquire_timeout,
+                    idle_timeout: Duration::from_mins(10),
+                    max_lifetime: Duration::from_mins(30),
+                };
+                let pool = Pool::open(options, limits, 2).await.map_err(connect)?;
                 Backend::Postgres(pool)
             }
         };

@@ -4,8 +4,8 @@ use std::{convert::Infallible, net::SocketAddr};
 
 use axum::extract::FromRequestParts;
 use http::{header::USER_AGENT, request::Parts};
-use uuid::Uuid;
 
+use super::request_log;
 use crate::audit::Origin;
 
 /// Longer ones are cut: the header is the caller's to choose.
@@ -14,10 +14,6 @@ const USER_AGENT_MAX: usize = 300;
 /// The address at the other end of the connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
-
-/// The id that log lines, error pages and audit events of one request share.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RequestId(pub Uuid);
 
 /// Where a request comes from.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +30,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
         Ok(Self {
             origin: Origin {
                 address: parts.extensions.get::<Peer>().map(|Peer(address)| address.ip().to_canonical()),
-                request_id: parts.extensions.get::<RequestId>().map(|RequestId(id)| *id),
+                request_id: request_log::current_id(),
             },
             user_agent: user_agent.map(|text| text.chars().take(USER_AGENT_MAX).collect()),
         })

@@ -1,11 +1,8 @@
 //! Headers that protect pages (OAuth 2.1 §7.11, RFC 6797) and every other answer.
 
-use axum::{
-    extract::{Request, State},
-    middleware::Next,
-    response::{IntoResponse, Response},
-};
+use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
+use tower::util::MapResponseLayer;
 
 use crate::{
     error::{Error, Result},
@@ -65,18 +62,20 @@ pub(crate) fn see_other(location: &str) -> Result<Response> {
 }
 
 /// What every answer carries.
-pub(crate) async fn on_everything(State(server): State<Server>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    let issuer = &server.config().issuer;
-    if issuer.is_https() {
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
-    }
-    if let Some(location) = headers.get(header::LOCATION).and_then(|location| on_our_origin(location, issuer)) {
-        headers.insert(header::LOCATION, location);
-    }
-    response
+pub(crate) fn on_everything(server: &Server) -> MapResponseLayer<impl Fn(Response) -> Response + Clone + use<>> {
+    let server = server.clone();
+    MapResponseLayer::new(move |mut response: Response| {
+        let headers = response.headers_mut();
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        let issuer = &server.config().issuer;
+        if issuer.is_https() {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+        }
+        if let Some(location) = headers.get(header::LOCATION).and_then(|location| on_our_origin(location, issuer)) {
+            headers.insert(header::LOCATION, location);
+        }
+        response
+    })
 }
 
 /// The path of a redirect to a page of ours, whole. Where the issuer has no path it is whole already; elsewhere lead full URLs.

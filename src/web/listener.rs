@@ -1,6 +1,6 @@
 //! Accepting connections, with limits on their number, their headers and their patience; and ending in order.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, extract::Request};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -13,7 +13,7 @@ use tokio::{
     sync::Semaphore,
 };
 use tokio_io_timeout::TimeoutStream;
-use tower::ServiceExt;
+use tower::Service;
 
 use super::caller::Peer;
 use crate::config::Limits;
@@ -32,12 +32,9 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, limits: &Limits
         let (stream, peer, place) = accepted;
         let router = router.clone();
         let service = service_fn(move |request: Request<Incoming>| {
-            let router = router.clone();
-            async move {
-                let mut request = request.map(axum::body::Body::new);
-                request.extensions_mut().insert(peer);
-                Ok::<_, Infallible>(router.oneshot(request).await.unwrap_or_else(|never| match never {}))
-            }
+            let mut request = request.map(axum::body::Body::new);
+            request.extensions_mut().insert(peer);
+            router.clone().call(request)
         });
         // A peer that does not read its answer must not hold its place.
         let mut stream = TimeoutStream::new(stream);

@@ -1,24 +1,30 @@
 //! One log line, one id and one time limit for every request; a panic ends one request, not the server.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{
+    convert::Infallible,
+    panic::AssertUnwindSafe,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use axum::{
-    extract::{MatchedPath, Request, State},
-    middleware::Next,
+    extract::{MatchedPath, Request},
     response::Response,
 };
-use futures_util::FutureExt;
-use http::HeaderValue;
+use futures_util::{FutureExt, future::BoxFuture};
+use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
-use tracing::Instrument;
+use tower::{Layer, Service, layer::layer_fn};
 use uuid::Uuid;
 
-use super::caller::{Peer, RequestId};
+use super::caller::Peer;
 use crate::{
     error::{Error, panic_message},
     secret,
     server::Server,
 };
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 tokio::task_local! {
     static CURRENT: Uuid;
@@ -33,36 +39,61 @@ pub(crate) fn current_id() -> Option<Uuid> {
 pub(crate) type Envelope = fn(Error) -> Response;
 
 /// Wraps every route. Neither path parameters nor queries are logged: they hold codes, states and sealed requests.
-pub(crate) async fn around(State((server, envelope)): State<(Server, Envelope)>, mut request: Request, next: Next) -> Response {
-    let id = secret::new_id(server.clock().now());
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "-".to_owned(), |path| path.as_str().to_owned());
-    let address = request.extensions().get::<Peer>().map(|Peer(address)| address.ip());
-    request.extensions_mut().insert(RequestId(id));
-    request.extensions_mut().insert(envelope);
-    let span = tracing::info_span!("request", request.id = %id);
-    let started = Instant::now();
-    let answer = async {
-        let mut response = answered(next.run(request), server.config().limits.request_timeout, envelope).await;
-        if let Ok(value) = HeaderValue::try_from(id.to_string()) {
-            response.headers_mut().insert("x-request-id", value);
-        }
-        tracing::info!(
-            method = %method,
-            route,
-            status = response.status().as_u16(),
-            duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-            address = address.map(tracing::field::display),
-            "answered"
-        );
-        response
-    };
-    CURRENT.scope(id, answer.instrument(span)).await
+pub(crate) fn around<S>(server: &Server, envelope: Envelope) -> impl Layer<S, Service = Around<S>> + Clone + use<S> {
+    let server = server.clone();
+    layer_fn(move |inner| Around { server: server.clone(), envelope, inner })
 }
 
-async fn answered(answer: impl Future<Output = Response>, limit: Duration, envelope: Envelope) -> Response {
+#[derive(Clone)]
+pub(crate) struct Around<S> {
+    server: Server,
+    envelope: Envelope,
+    inner: S,
+}
+
+impl<S> Service<Request> for Around<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let id = secret::new_id(self.server.clock().now());
+        let method = request.method().clone();
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let address = request.extensions().get::<Peer>().map(|Peer(address)| address.ip());
+        request.extensions_mut().insert(self.envelope);
+        let started = Instant::now();
+        let answer = answered(self.inner.call(request), self.server.config().limits.request_timeout, self.envelope);
+        // The id stands in the log by itself: see `telemetry`.
+        Box::pin(CURRENT.scope(id, async move {
+            let mut response = answer.await;
+            if let Ok(value) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer())) {
+                response.headers_mut().insert(REQUEST_ID, value);
+            }
+            tracing::info!(
+                method = method.as_str(),
+                route = route.as_ref().map_or("-", MatchedPath::as_str),
+                status = response.status().as_u16(),
+                duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+                address = address.map(tracing::field::display),
+                "answered"
+            );
+            Ok(response)
+        }))
+    }
+}
+
+async fn answered(answer: impl Future<Output = Result<Response, Infallible>>, limit: Duration, envelope: Envelope) -> Response {
     match tokio::time::timeout(limit, AssertUnwindSafe(answer).catch_unwind()).await {
-        Ok(Ok(response)) => response,
+        Ok(Ok(Ok(response))) => response,
         Ok(Err(panic)) => envelope(Error::internal(format!("a handler panicked: {}", panic_message(&*panic)))),
         Err(_) => envelope(Error::unavailable("the request took too long")),
     }
@@ -102,7 +133,7 @@ mod tests {
             .route("/panics", get(async || -> StatusCode { panic!("the secret of {}", "the handler") }))
             .route("/hangs", get(async || std::future::pending::<StatusCode>().await))
             .route("/tells", get(async || current_id().map(|id| id.to_string()).unwrap_or_default()))
-            .layer(from_fn_with_state((server.clone(), envelope), around))
+            .layer(around(server, envelope))
             .layer(from_fn_with_state(server.clone(), page::around))
     }
 

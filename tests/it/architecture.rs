@@ -56,7 +56,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hyper", WEB_AND_ABOVE),
     ("hyper_util", WEB_AND_ABOVE),
     ("aws_lc_rs", &["secret", "jose"]),
-    ("argon2", &["accounts"]),
+    ("argon2", &["accounts", "server"]),
     ("reqwest", &["outbound"]),
     // The demo's API verifies as any API would: it must not borrow from the server that it judges (decision 0017).
     ("jsonwebtoken", &["jose", "demo"]),

@@ -1,0 +1,175 @@
+//! Connections that are kept and lent, one to each who reads or writes.
+//!
+//! sqlx's own pool asks every connection for a sign of life when it comes back, which doubles the round trips of a server whose
+//! operations are one statement. Here only a connection is asked that was not used to the end, or that rested for a while.
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use sqlx::{ConnectOptions, Connection};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout},
+};
+
+/// A connection that rested for this long is asked before it is lent: the other side may have closed it.
+const ASKED_AFTER: Duration = Duration::from_secs(5);
+
+/// How many there may be, how long to wait for one, and when they end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PoolLimits {
+    pub connections: u32,
+    pub acquire_timeout: Duration,
+    /// How long a connection may rest.
+    pub idle_timeout: Duration,
+    /// How old a connection may get.
+    pub max_lifetime: Duration,
+}
+
+/// A handle on the connections.
+#[derive(Debug)]
+pub(super) struct Pool<C: Connection>(Arc<Inner<C>>);
+
+impl<C: Connection> Clone for Pool<C> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+#[derive(Debug)]
+struct Inner<C: Connection> {
+    options: C::Options,
+    limits: PoolLimits,
+    places: Arc<Semaphore>,
+    /// The one used last is lent first, so that those beyond the need rest until they end.
+    resting: Mutex<Vec<Resting<C>>>,
+}
+
+#[derive(Debug)]
+struct Resting<C> {
+    connection: C,
+    opened_at: Instant,
+    since: Instant,
+}
+
+impl<C: Connection + Send + 'static> Pool<C> {
+    /// Opens the first `connections`, so that what is wrong shows at once.
+    pub(super) async fn open(options: C::Options, limits: PoolLimits, connections: usize) -> Result<Self, sqlx::Error> {
+        let places = Arc::new(Semaphore::new(limits.connections as usize));
+        let pool = Self(Arc::new(Inner { options, limits, places, resting: Mutex::default() }));
+        for _ in 0..connections {
+            let now = Instant::now();
+            let connection = pool.0.options.connect().await?;
+            pool.0.resting().push(Resting { connection, opened_at: now, since: now });
+        }
+        Ok(pool)
+    }
+
+    /// A connection of one's own, until it is given back or dropped.
+    pub(super) async fn lend(&self) -> Result<Lent<C>, sqlx::Error> {
+        timeout(self.0.limits.acquire_timeout, self.wait()).await.map_err(|_| sqlx::Error::PoolTimedOut)?
+    }
+
+    async fn wait(&self) -> Result<Lent<C>, sqlx::Error> {
+        let place = Arc::clone(&self.0.places).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
+        while let Some(mut rested) = self.0.pop() {
+            if rested.since.elapsed() < ASKED_AFTER || rested.connection.ping().await.is_ok() {
+                let lent = Use { connection: rested.connection, opened_at: rested.opened_at, place };
+                return Ok(Lent { lent: Some(lent), pool: self.clone() });
+            }
+        }
+        let lent = Use { connection: self.0.options.connect().await?, opened_at: Instant::now(), place };
+        Ok(Lent { lent: Some(lent), pool: self.clone() })
+    }
+
+    /// Waits until all are back, and closes them. Nobody gets one any more.
+    pub(super) async fn close(&self) {
+        let all = self.0.places.acquire_many(self.0.limits.connections).await;
+        self.0.places.close();
+        drop(all);
+        let resting = std::mem::take(&mut *self.0.resting());
+        for rested in resting {
+            // Whoever does not say goodbye is gone as well.
+            let _ = rested.connection.close().await;
+        }
+    }
+}
+
+impl<C: Connection> Inner<C> {
+    fn resting(&self) -> MutexGuard<'_, Vec<Resting<C>>> {
+        self.resting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pop(&self) -> Option<Resting<C>> {
+        let mut resting = self.resting();
+        resting.retain(|rested| rested.opened_at.elapsed() < self.limits.max_lifetime && rested.since.elapsed() < self.limits.idle_timeout);
+        resting.pop()
+    }
+
+    fn push(&self, lent: Use<C>) {
+        let Use { connection, opened_at, place } = lent;
+        self.resting().push(Resting { connection, opened_at, since: Instant::now() });
+        drop(place);
+    }
+}
+
+#[derive(Debug)]
+struct Use<C> {
+    connection: C,
+    opened_at: Instant,
+    place: OwnedSemaphorePermit,
+}
+
+/// A connection in use.
+#[derive(Debug)]
+pub(super) struct Lent<C: Connection + Send + 'static> {
+    /// `None` only while it is dropped.
+    lent: Option<Use<C>>,
+    pool: Pool<C>,
+}
+
+impl<C: Connection + Send + 'static> Lent<C> {
+    /// After the answer to the last statement was read to its end.
+    pub(super) fn give_back(mut self) {
+        if let Some(lent) = self.lent.take() {
+            self.pool.0.push(lent);
+        }
+    }
+
+    /// Where every connection is as useless as this one turned out to be.
+    pub(super) fn end_with_all_that_rest(mut self) {
+        self.lent = None;
+        self.pool.0.resting().clear();
+    }
+}
+
+impl<C: Connection + Send + 'static> Deref for Lent<C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        &self.lent.as_ref().expect("a connection that is lent is here").connection
+    }
+}
+
+impl<C: Connection + Send + 'static> DerefMut for Lent<C> {
+    fn deref_mut(&mut self) -> &mut C {
+        &mut self.lent.as_mut().expect("a connection that is lent is here").connection
+    }
+}
+
+impl<C: Connection + Send + 'static> Drop for Lent<C> {
+    /// A statement failed, or whoever waited for it is gone: what is still under way (an answer, a rollback) ends first, and a
+    /// connection on which it does not end is not used again.
+    fn drop(&mut self) {
+        let (Some(mut lent), Ok(runtime)) = (self.lent.take(), tokio::runtime::Handle::try_current()) else { return };
+        let pool = self.pool.clone();
+        runtime.spawn(async move {
+            if let Ok(Ok(())) = timeout(pool.0.limits.acquire_timeout, lent.connection.ping()).await {
+                pool.0.push(lent);
+            }
+        });
+    }
+}
