@@ -63,7 +63,12 @@ impl Apply {
             let planned = if self.dry_run { declared::plan(server, missing).await } else { apply(server, missing).await };
             Ok(planned?)
         });
-        let plan = plan.await?;
+        let plan = match plan.await {
+            Err(Failure::Failed(error)) if self.dry_run => {
+                return Err(error.context("a dry run changes nothing, the database's tables included").into());
+            }
+            plan => plan?,
+        };
         if self.common.json {
             print_json(&Shown { dry_run: self.dry_run, plan: &plan })?;
         } else {

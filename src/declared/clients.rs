@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Missing,
-    plan::{Action, Change, Kind, Parts, Plan, Told, differences, yes_or_no},
+    plan::{Action, Change, Field, Kind, Parts, Plan, Told, beside_defaults, differences, yes_or_no},
     step::Step,
 };
 use crate::{
@@ -61,12 +61,11 @@ fn told(client: &Client, declared_in: Option<&String>, reason: String) -> Told {
 }
 
 fn created(declared: &Client) -> Change {
-    let default = Client::new(declared.id.clone(), String::new(), declared.client_type);
-    let mut before = parts(&default, 0);
-    // A new client says what it is, and under which name; of the rest what is not the default.
-    before.iter_mut().filter(|(name, _)| ["client_name", "client_type"].contains(name)).for_each(|(_, values)| values.clear());
+    let mut default = parts(&Client::new(declared.id.clone(), String::new(), declared.client_type), 0);
+    // A new client always says what it is.
+    default.iter_mut().filter(|(name, _)| *name == "client_type").for_each(|(_, values)| values.clear());
     let mut change = of(declared, Action::Created, declared.declared_in.as_ref());
-    change.fields = differences(&before, &parts(declared, declared.secrets.len()));
+    change.fields = beside_defaults(&default, parts(declared, declared.secrets.len()));
     change.notes.extend(without_secret(declared, declared.secrets.len()));
     change.steps.push(Step::InsertClient(Box::new(declared.clone())));
     change
@@ -84,7 +83,7 @@ fn changed(declared: &Client, known: Client, kept: &[KeptSecret]) -> Option<Chan
     let mut change = of(&after, action, declared.declared_in.as_ref());
     change.fields = differences(&parts(&known, 0), &parts(&after, 0));
     if action == Action::Updated && known.declared_in != after.declared_in {
-        let place = |client: &Client| (("declared_in"), client.declared_in.iter().cloned().collect());
+        let place = |client: &Client| ("declared_in", client.declared_in.iter().cloned().collect());
         change.fields.extend(differences(&vec![place(&known)], &vec![place(&after)]));
     }
     if action == Action::Adopted || !change.fields.is_empty() {
@@ -118,7 +117,10 @@ fn change_secrets(change: &mut Change, after: &Client, kept: &[KeptSecret]) {
         }
     } else if ended > 0 || !declared.iter().all(is_kept) {
         let added = declared.iter().filter(|hash| !kept.iter().any(|kept| kept.hash == **hash)).count();
-        change.fields.extend(differences(&vec![secrets(ended)], &vec![secrets(added)]));
+        let ((name, removed), (_, added)) = (secrets(ended), secrets(added));
+        if ended > 0 || !added.is_empty() {
+            change.fields.push(Field { name, removed, added });
+        }
         change.steps.push(step);
     }
 }

@@ -6,11 +6,12 @@ use zeroize::Zeroizing;
 
 use super::{
     Missing,
-    plan::{Action, Change, Kind, Parts, Plan, Told, differences, yes_or_no},
+    plan::{Action, Change, Kind, Parts, Plan, Told, beside_defaults, differences, yes_or_no},
     step::{NewPassword, Step},
 };
 use crate::{
     accounts::password::Password,
+    clock::Timestamp,
     config::{DeclaredPerson, InitialPassword},
     error::Result,
     secret,
@@ -68,7 +69,7 @@ fn planned(server: &Server, declared: &DeclaredPerson, known: Option<Person>) ->
         if password.is_none() {
             change.notes.push(without_password(&person));
         }
-        change.fields = differences(&nobody(), &parts(&person));
+        change.fields = beside_defaults(&nobody(&person.email), parts(&person));
         change.steps.push(Step::InsertPerson(Box::new(person), password));
         return Ok(Some(change));
     };
@@ -106,7 +107,7 @@ fn planned(server: &Server, declared: &DeclaredPerson, known: Option<Person>) ->
 }
 
 /// A person with what the file says. What it leaves out of name and verification stays.
-fn declared_as(declared: &DeclaredPerson, known: Person, now: crate::clock::Timestamp) -> Person {
+fn declared_as(declared: &DeclaredPerson, known: Person, now: Timestamp) -> Person {
     Person {
         email: declared.email.typed.clone(),
         name: declared.name.clone().or(known.name),
@@ -175,7 +176,7 @@ fn parts(person: &Person) -> Parts {
     ]
 }
 
-/// What a new person is compared with: the e-mail is told by the change itself.
-fn nobody() -> Parts {
-    vec![("email", Vec::new()), ("name", Vec::new()), ("roles", Vec::new()), ("email_verified", yes_or_no(false))]
+/// What a new person is compared with; the e-mail is told by the change itself.
+fn nobody(email: &str) -> Parts {
+    vec![("email", vec![email.to_owned()]), ("name", Vec::new()), ("roles", Vec::new()), ("email_verified", yes_or_no(false))]
 }

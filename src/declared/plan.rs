@@ -111,6 +111,12 @@ pub(super) fn differences(before: &Parts, after: &Parts) -> Vec<Field> {
         .collect()
 }
 
+/// What there is to tell of something new: what is not the default anyway.
+pub(super) fn beside_defaults(default: &Parts, new: Parts) -> Vec<Field> {
+    let differing = new.into_iter().zip(default).filter(|((_, new), (_, default))| new != default);
+    differing.map(|((name, added), _)| Field { name, removed: Vec::new(), added }).collect()
+}
+
 pub(super) fn yes_or_no(holds: bool) -> Vec<String> {
     vec![if holds { "yes" } else { "no" }.to_owned()]
 }

@@ -390,6 +390,7 @@ mod tests {
                 created_at: Timestamp::from_micros(0),
                 disabled_at: None,
                 tokens_not_before: None,
+                declared_in: None,
             };
             let parts = [
                 ("id", ClientId::parse(&id).is_ok()),

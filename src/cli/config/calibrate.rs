@@ -148,10 +148,12 @@ fn print(measured: &[Cost], suggested: &Cost, target: Duration, threads: usize) 
     };
     let header = ["MEMORY_KIB", "ITERATIONS", "HASH_MS", "SIGN_INS_PER_SECOND", "MEMORY_MIB_IN_ALL"];
     print_table(&header, &measured.iter().map(row).collect::<Vec<_>>())?;
+    if suggested.each > target {
+        say!("\n# Nothing that is safe takes less than {} ms here. This is the least:", millis(target))?;
+    }
     say!(
-        "\n# Within {} ms a password{}: {:.1} sign-ins a second, and up to {} MiB for {threads} at a time.",
-        millis(target),
-        if suggested.each <= target { "" } else { " nothing that is safe can be had here. The least that is" },
+        "\n# {} ms a password, {:.1} sign-ins a second, and up to {} MiB for {threads} at a time",
+        millis(suggested.each),
         suggested.per_second,
         memory_mib(suggested, threads),
     )?;

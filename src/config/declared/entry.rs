@@ -83,6 +83,11 @@ impl<'a> Entry<'a> {
         self.values.contains_key(key)
     }
 
+    /// A text, if it is one, whether or not it is right.
+    pub fn peek(&self, key: &str) -> Option<&'a str> {
+        self.values.get(key).and_then(|(value, _)| value.as_str())
+    }
+
     pub fn text(&mut self, key: &str) -> Option<&'a str> {
         let (value, _) = self.values.get(key)?;
         let text = value.as_str();

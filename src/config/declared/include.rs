@@ -62,7 +62,10 @@ fn expand(folder: &Path, pattern: &str) -> Result<Vec<String>, String> {
     if !last.contains('*') {
         return Ok(vec![pattern.to_owned()]);
     }
-    let mut names = files(&folder.join(parent)).map_err(|error| format!("the folder cannot be read: {error}"))?;
+    let folder = folder.join(parent);
+    // A file without a folder is beside the process.
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
+    let mut names = files(folder).map_err(|error| format!("the folder cannot be read: {error}"))?;
     names.retain(|name| !name.starts_with('.') && matches(last, name));
     names.sort_unstable();
     Ok(names.into_iter().map(|name| format!("{parent}{name}")).collect())

@@ -18,7 +18,7 @@ use toml::de::DeValue;
 
 use self::{document::Document, entry::Entry};
 use super::mistakes::{Mistake, Mistakes};
-use crate::oauth::Client;
+use crate::oauth::{Client, Email};
 
 pub(super) use self::{
     client::KEYS as CLIENT_KEYS,
@@ -67,18 +67,13 @@ impl Declarations {
         let (mut clients, mut people) = (BTreeMap::new(), BTreeMap::new());
         for document in main.into_iter().chain(included) {
             entries(&document, CLIENTS, CLIENT_KEYS, mistakes, |entry| {
-                if let Some(client) = client::read(entry)
-                    && is_first(&mut clients, client.id.to_string(), entry, "client_id")
-                {
-                    declarations.clients.push(client);
-                }
+                let is_first = is_first(&mut clients, str::to_owned, entry, "client_id");
+                declarations.clients.extend(client::read(entry).filter(|_| is_first));
             });
             entries(&document, PEOPLE, PERSON_KEYS, mistakes, |entry| {
-                if let Some(person) = person::read(entry, known_roles)
-                    && is_first(&mut people, person.email.key.clone(), entry, "email")
-                {
-                    declarations.people.push(person);
-                }
+                let key = |text: &str| Email::parse(text).map_or_else(|_| text.to_owned(), |email| email.key);
+                let is_first = is_first(&mut people, key, entry, "email");
+                declarations.people.extend(person::read(entry, known_roles).filter(|_| is_first));
             });
         }
         declarations
@@ -114,8 +109,9 @@ fn entries(document: &Document<'_>, kind: &'static str, keys: Keys, mistakes: &m
 }
 
 /// Whether nobody declared this before; otherwise both places are told.
-fn is_first(places: &mut BTreeMap<String, String>, name: String, entry: &mut Entry<'_>, key: &str) -> bool {
-    match places.entry(name) {
+fn is_first(places: &mut BTreeMap<String, String>, normalised: impl Fn(&str) -> String, entry: &mut Entry<'_>, key: &str) -> bool {
+    let Some(name) = entry.peek(key) else { return false };
+    match places.entry(normalised(name)) {
         Slot::Vacant(slot) => {
             slot.insert(entry.place(key));
             true
