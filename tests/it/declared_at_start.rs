@@ -9,7 +9,7 @@ use crate::{
     declared::{audited, declare, write},
     harness::{
         Database,
-        over_http::{RemoteApp, RemoteBrowser, http_client, within_a_second},
+        over_http::{RemoteApp, RemoteBrowser, http_client, until, within_a_second},
         process::{Process, free_port, grantor, run, run_json},
     },
     on_databases,
@@ -155,5 +155,25 @@ on_databases! { [Postgres]
         assert_eq!(audited(database).await, ["client.created configuration", "person.created configuration"]);
         drop(nodes);
         database.remove().await;
+    }
+
+    /// Whoever sets a password while the declared one is being set keeps it.
+    async fn a_password_that_is_set_meanwhile_is_kept(database) {
+        let known = "[[people]]\nemail = \"alice@example.com\"\nemail_verified = true\n";
+        write(database, "password", "open-sesame-123");
+        declare(database, known);
+        run(database, &["apply"]).assert_code(0);
+        declare(database, &format!("{known}password_file = \"password\"\n"));
+
+        let mut person = database.postgres().await;
+        sqlx::raw_sql("BEGIN; UPDATE people SET password_hash = 'their own'").execute(&mut person).await.unwrap();
+        let applying = grantor(database).arg("apply").stdout(Stdio::piped()).spawn().unwrap();
+        let waiting = "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        until("the command waits for the row", async || !database.strings(waiting).await.is_empty()).await;
+        sqlx::raw_sql("COMMIT").execute(&mut person).await.unwrap();
+
+        assert!(applying.wait_with_output().unwrap().status.success());
+        assert_eq!(database.strings("SELECT password_hash FROM people").await, ["their own"]);
+        assert_eq!(audited(database).await, ["person.created operator"]);
     }
 }
