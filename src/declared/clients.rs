@@ -32,14 +32,16 @@ pub(super) async fn plan(server: &Server, missing: Missing, plan: &mut Plan) -> 
             Some(known) if known.client_type != declared.client_type => plan.refused.push(other_type(declared, &known)),
             Some(known) => {
                 let secrets = server.store().client_secrets(&known.id).await?;
-                match changed(declared, known, &secrets) {
+                match changed(declared, &known, &secrets) {
                     Some(change) => plan.changes.push(change),
                     None => plan.unchanged += 1,
                 }
             }
         }
     }
-    owned.into_values().for_each(|client| no_longer_declared(client, missing, plan));
+    for client in owned.into_values() {
+        no_longer_declared(client, missing, plan);
+    }
     Ok(())
 }
 
@@ -71,7 +73,7 @@ fn created(declared: &Client) -> Change {
     change
 }
 
-fn changed(declared: &Client, known: Client, kept: &[KeptSecret]) -> Option<Change> {
+fn changed(declared: &Client, known: &Client, kept: &[KeptSecret]) -> Option<Change> {
     let action = if known.declared_in.is_some() { Action::Updated } else { Action::Adopted };
     let after = Client {
         trust: known.trust,
@@ -81,10 +83,10 @@ fn changed(declared: &Client, known: Client, kept: &[KeptSecret]) -> Option<Chan
         ..declared.clone()
     };
     let mut change = of(&after, action, declared.declared_in.as_ref());
-    change.fields = differences(&parts(&known, 0), &parts(&after, 0));
+    change.fields = differences(&parts(known, 0), &parts(&after, 0));
     if action == Action::Updated && known.declared_in != after.declared_in {
         let place = |client: &Client| ("declared_in", client.declared_in.iter().cloned().collect());
-        change.fields.extend(differences(&vec![place(&known)], &vec![place(&after)]));
+        change.fields.extend(differences(&vec![place(known)], &vec![place(&after)]));
     }
     if action == Action::Adopted || !change.fields.is_empty() {
         change.steps.push(Step::UpdateClient(Box::new(after.clone())));

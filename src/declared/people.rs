@@ -28,7 +28,7 @@ pub(super) async fn plan(server: &Server, missing: Missing, plan: &mut Plan) -> 
             Some(known) => Some(known),
             None => server.store().person_by_email(&declared.email.key).await?,
         };
-        match planned(server, declared, known) {
+        match planned(server, declared, known.as_ref()) {
             Ok(Some(change)) => plan.changes.push(change),
             Ok(None) => plan.unchanged += 1,
             Err(reason) => plan.refused.push(Told {
@@ -39,54 +39,59 @@ pub(super) async fn plan(server: &Server, missing: Missing, plan: &mut Plan) -> 
             }),
         }
     }
-    owned.into_values().for_each(|person| no_longer_declared(person, missing, plan));
+    for person in owned.into_values() {
+        no_longer_declared(person, missing, plan);
+    }
     Ok(())
 }
 
 /// What changes about one person, if anything; or why nothing can be done.
-fn planned(server: &Server, declared: &DeclaredPerson, known: Option<Person>) -> Result<Option<Change>, String> {
+fn planned(server: &Server, declared: &DeclaredPerson, known: Option<&Person>) -> Result<Option<Change>, String> {
     let now = server.clock().now();
-    let Some(known) = known else {
-        let person = declared_as(
-            declared,
-            Person {
-                id: secret::random_id(),
-                email: String::new(),
-                email_key: declared.email.key.clone(),
-                email_verified_at: None,
-                name: None,
-                roles: Vec::new(),
-                password_hash: None,
-                created_at: now,
-                disabled_at: None,
-                tokens_not_before: None,
-                declared_in: None,
-            },
-            now,
-        );
-        let password = new_password(declared)?;
-        let mut change = of(&person, Action::Created, &declared.declared_in);
-        if password.is_none() {
-            change.notes.push(without_password(&person));
-        }
-        change.fields = beside_defaults(&nobody(&person.email), parts(&person));
-        change.steps.push(Step::InsertPerson(Box::new(person), password));
-        return Ok(Some(change));
-    };
-    let action = if known.declared_in.is_some() { Action::Updated } else { Action::Adopted };
-    if action == Action::Adopted && known.email_verified_at.is_none() {
-        return Err(format!(
+    match known {
+        None => created(declared, now).map(Some),
+        Some(known) if known.declared_in.is_none() && known.email_verified_at.is_none() => Err(format!(
             "somebody has this e-mail already, and it is not known to be theirs: if it is who you mean, run \
              'grantor user update {} --email-verified' and apply again",
             known.email
-        ));
+        )),
+        Some(known) => changed(declared, known, now),
     }
-    let after = declared_as(declared, known.clone(), now);
+}
+
+fn created(declared: &DeclaredPerson, now: Timestamp) -> Result<Change, String> {
+    let nobody = Person {
+        id: secret::random_id(),
+        email: declared.email.typed.clone(),
+        email_key: declared.email.key.clone(),
+        email_verified_at: None,
+        name: None,
+        roles: Vec::new(),
+        password_hash: None,
+        created_at: now,
+        disabled_at: None,
+        tokens_not_before: None,
+        declared_in: None,
+    };
+    let password = new_password(declared)?;
+    let person = declared_as(declared, &nobody, now);
+    let mut change = of(&person, Action::Created, &declared.declared_in);
+    change.fields = beside_defaults(&parts(&nobody), parts(&person));
+    if password.is_none() {
+        change.notes.push(format!("has no password and cannot sign in: 'grantor user set-password {}' sets one", person.email));
+    }
+    change.steps.push(Step::InsertPerson(Box::new(person), password));
+    Ok(change)
+}
+
+fn changed(declared: &DeclaredPerson, known: &Person, now: Timestamp) -> Result<Option<Change>, String> {
+    let action = if known.declared_in.is_some() { Action::Updated } else { Action::Adopted };
+    let after = declared_as(declared, known, now);
     let mut change = of(&after, action, &declared.declared_in);
-    change.fields = differences(&parts(&known), &parts(&after));
+    change.fields = differences(&parts(known), &parts(&after));
     if action == Action::Updated && known.declared_in != after.declared_in {
         let place = |person: &Person| ("declared_in", person.declared_in.iter().cloned().collect());
-        change.fields.extend(differences(&vec![place(&known)], &vec![place(&after)]));
+        change.fields.extend(differences(&vec![place(known)], &vec![place(&after)]));
     }
     if action == Action::Adopted || !change.fields.is_empty() {
         change.steps.push(Step::UpdatePerson(Box::new(after)));
@@ -97,20 +102,17 @@ fn planned(server: &Server, declared: &DeclaredPerson, known: Option<Person>) ->
         change.notes.push("gets the declared password, having none".to_owned());
         change.steps.push(Step::InitialPassword(known.id, password));
     }
-    if change.steps.is_empty() {
-        return Ok(None);
-    }
     if known.disabled_at.is_some() {
         change.notes.push(format!("is disabled and stays so: 'grantor user enable {}'", known.email));
     }
-    Ok(Some(change))
+    Ok(Some(change).filter(|change| !change.steps.is_empty()))
 }
 
 /// A person with what the file says. What it leaves out of name and verification stays.
-fn declared_as(declared: &DeclaredPerson, known: Person, now: Timestamp) -> Person {
+fn declared_as(declared: &DeclaredPerson, known: &Person, now: Timestamp) -> Person {
     Person {
         email: declared.email.typed.clone(),
-        name: declared.name.clone().or(known.name),
+        name: declared.name.clone().or_else(|| known.name.clone()),
         roles: declared.roles.clone(),
         email_verified_at: match declared.email_verified {
             Some(true) => known.email_verified_at.or(Some(now)),
@@ -118,7 +120,7 @@ fn declared_as(declared: &DeclaredPerson, known: Person, now: Timestamp) -> Pers
             None => known.email_verified_at,
         },
         declared_in: Some(declared.declared_in.clone()),
-        ..known
+        ..known.clone()
     }
 }
 
@@ -142,10 +144,6 @@ fn new_password(declared: &DeclaredPerson) -> Result<Option<NewPassword>, String
 fn of(person: &Person, action: Action, declared_in: &str) -> Change {
     let (name, declared_in) = (person.email.clone(), declared_in.to_owned());
     Change { kind: Kind::Person, name, action, declared_in, fields: Vec::new(), notes: Vec::new(), steps: Vec::new() }
-}
-
-fn without_password(person: &Person) -> String {
-    format!("has no password and cannot sign in: 'grantor user set-password {}' sets one", person.email)
 }
 
 fn no_longer_declared(person: Person, missing: Missing, plan: &mut Plan) {
@@ -174,9 +172,4 @@ fn parts(person: &Person) -> Parts {
         ("roles", person.roles.clone()),
         ("email_verified", yes_or_no(person.email_verified_at.is_some())),
     ]
-}
-
-/// What a new person is compared with; the e-mail is told by the change itself.
-fn nobody(email: &str) -> Parts {
-    vec![("email", vec![email.to_owned()]), ("name", Vec::new()), ("roles", Vec::new()), ("email_verified", yes_or_no(false))]
 }

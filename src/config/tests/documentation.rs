@@ -34,7 +34,9 @@ fn tables() -> String {
     let mut text = String::new();
     for (kind, keys) in [(declared::CLIENTS, declared::CLIENT_KEYS), (declared::PEOPLE, declared::PERSON_KEYS)] {
         write!(text, "\n### `[[{kind}]]`\n\n| key | meaning |\n|---|---|\n").expect("a String");
-        keys.iter().for_each(|(key, meaning)| writeln!(text, "| `{key}` | {meaning} |").expect("a String"));
+        for (key, meaning) in keys {
+            writeln!(text, "| `{key}` | {meaning} |").expect("a String");
+        }
     }
     text
 }
