@@ -74,6 +74,8 @@ impl AuditName {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
     Client(ClientId),
+    /// The server itself, at its start, by what its files declare.
+    Configuration,
     /// Someone with the command line.
     Operator,
     Person(Uuid),
@@ -85,6 +87,7 @@ impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Client(id) => write!(f, "client:{id}"),
+            Self::Configuration => f.write_str("configuration"),
             Self::Operator => f.write_str("operator"),
             Self::Person(id) => write!(f, "person:{id}"),
             Self::Stranger => f.write_str("stranger"),

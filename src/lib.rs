@@ -40,6 +40,9 @@ mod tokens;
 /// People and their passwords.
 mod accounts;
 
+/// What files declare, applied.
+mod declared;
+
 /// How clients prove who they are.
 mod client_auth;
 

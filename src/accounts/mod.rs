@@ -1,6 +1,6 @@
 //! People and how they prove who they are.
 
-pub(crate) mod email;
+pub(crate) mod calibration;
 pub(crate) mod password;
 pub(crate) mod sign_in;
 pub(crate) mod throttle;

@@ -21,6 +21,7 @@ use crate::{
 const MAX_LEN: usize = 256;
 
 /// A password as a person typed it, in one Unicode form (NFC), so that keyboards do not matter.
+#[derive(Clone)]
 pub(crate) struct Password(Zeroizing<String>);
 
 /// Why a password cannot be set.
@@ -48,6 +49,11 @@ impl Password {
 pub(crate) async fn hash(gate: &Arc<HashingGate>, config: &Passwords, password: Password) -> Result<String> {
     let argon2 = argon2(config)?;
     in_a_thread(gate, None, move |permit| hash_with(&argon2, &password, permit)).await
+}
+
+/// Hashes in the thread of the caller, to see how long it takes.
+pub(super) fn hash_now(config: &Passwords, password: &Password) -> Result<String> {
+    hash_with(&argon2(config)?, password)
 }
 
 /// What came of comparing a password with the stored hash.

@@ -5,13 +5,13 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{
-    email::Email,
     password::{self, Password, Verified},
     throttle::{self, Admission, Delay},
 };
 use crate::{
     audit::{Actor, AuditEvent, AuditName, Origin},
     error::Result,
+    oauth::Email,
     server::Server,
     store::{
         audit_events::RecordEvent,

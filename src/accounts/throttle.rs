@@ -5,12 +5,12 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use super::email::Email;
 use crate::{
     audit::Origin,
     clock::Timestamp,
     config::{ByAddress, Throttle},
     error::Result,
+    oauth::Email,
     secret::ThrottleKey,
     server::{Server, Turn, network},
     store::throttles::{Charge, CountAttempt, GiveBack, Parties, Rows, Spent},

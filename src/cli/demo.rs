@@ -14,7 +14,6 @@ use super::{
 };
 use crate::{
     accounts::{
-        email::Email,
         password::{self, Password},
         throttle,
     },
@@ -22,7 +21,7 @@ use crate::{
     clock::Clock,
     config::{Config, Sources},
     demo::{READ, SampleApi, SampleApp, SinglePageApp, WRITE},
-    oauth::{Client, ClientId, GrantType, RedirectUri, Resource, Scope, client::ClientType},
+    oauth::{Client, ClientId, Email, GrantType, RedirectUri, Resource, Scope, client::ClientType},
     secret::Secret,
     server::Server,
     store::{

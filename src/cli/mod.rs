@@ -7,6 +7,7 @@ macro_rules! say {
     };
 }
 
+mod apply;
 mod client;
 mod config;
 mod demo;
@@ -47,6 +48,7 @@ Examples:
   grantor serve                      the server, on SQLite in ./grantor-data
   grantor client create --name Shop --redirect-uri https://shop.example/callback
   grantor user create --email alice@example.com
+  grantor apply --dry-run            what would change, by the clients and people that grantor.toml declares
 
 Settings come from flags, GRANTOR_* variables, .env and grantor.toml; 'grantor config show' prints them.";
 
@@ -58,6 +60,8 @@ enum Command {
     Demo(demo::Demo),
     /// Apply pending migrations to the database
     Migrate(migrate::Migrate),
+    /// Make clients and people what the configuration declares
+    Apply(apply::Apply),
     /// Register and change clients
     #[command(subcommand)]
     Client(client::Command),
@@ -99,15 +103,19 @@ impl ConfigArgs {
 
     /// Does some work with the store and the keys, beside a running server or without one.
     async fn with_server<T>(self, work: impl AsyncFnOnce(&Server) -> Result<T, Failure>) -> Result<T, Failure> {
-        let mut config = self.load()?;
-        // Such a command writes once: it needs no pool.
-        config.database.max_connections = 2;
-        telemetry::begin_quietly(&config);
-        let server = Server::start(config, Clock::system()).await?;
-        let done = work(&server).await;
-        server.close().await;
-        done
+        with_server_of(self.load()?, work).await
     }
+}
+
+/// Does some work with the store and the keys of this configuration.
+async fn with_server_of<T>(mut config: Config, work: impl AsyncFnOnce(&Server) -> Result<T, Failure>) -> Result<T, Failure> {
+    // Such a command writes once: it needs no pool.
+    config.database.max_connections = 2;
+    telemetry::begin_quietly(&config);
+    let server = Server::start(config, Clock::system()).await?;
+    let done = work(&server).await;
+    server.close().await;
+    done
 }
 
 /// Flags of the commands that print what they did.
@@ -177,10 +185,11 @@ impl Command {
             Self::Serve(serve) => serve.run().await,
             Self::Demo(demo) => demo.run().await,
             Self::Migrate(migrate) => migrate.run().await,
+            Self::Apply(apply) => apply.run().await,
             Self::Client(command) => command.run().await,
             Self::User(command) => command.run().await,
             Self::Keys(command) => command.run().await,
-            Self::Config(command) => command.run(),
+            Self::Config(command) => command.run().await,
             Self::Healthcheck(healthcheck) => healthcheck.run().await,
         }
     }

@@ -10,8 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{ConfigArgs, Failure};
 use crate::{
+    audit::Actor,
     clock::Clock,
     config::Config,
+    declared::{self, Missing},
     jobs, routes,
     server::Server,
     telemetry,
@@ -43,10 +45,39 @@ impl Serve {
         let config = Config::load(flags).map_err(Failure::Usage)?;
         telemetry::begin(&config, request_log::current_id);
         let server = Server::start(config, Clock::system()).await?;
+        apply_declarations(&server).await?;
         let listener = bind(&server).await?;
         serve(&server, listener, stop_signal()?).await;
         Ok(())
     }
+}
+
+/// Makes clients and people what the files declare. What was declared once stays as it is: this may be the wrong folder.
+async fn apply_declarations(server: &Server) -> Result<(), Failure> {
+    let plan = declared::apply(server, &Actor::Configuration, Missing::Keep).await?;
+    for change in &plan.changes {
+        let fields: Vec<&str> = change.fields.iter().map(|field| field.name).collect();
+        tracing::info!(
+            kind = %change.kind, name = change.name, action = change.action.as_str(), declared_in = change.declared_in, changed = ?fields,
+            "applied what is declared"
+        );
+        for note in &change.notes {
+            tracing::warn!(kind = %change.kind, name = change.name, "{note}");
+        }
+    }
+    for refused in &plan.refused {
+        tracing::error!(
+            kind = %refused.kind, name = refused.name, declared_in = refused.declared_in, reason = refused.reason,
+            "a declaration cannot be applied, and what it is about stays as it is"
+        );
+    }
+    for kept in &plan.no_longer_declared {
+        tracing::warn!(
+            kind = %kept.kind, name = kept.name, declared_in = kept.declared_in,
+            "no longer declared, and kept: 'grantor apply --prune' disables it"
+        );
+    }
+    Ok(())
 }
 
 /// Listens on the configured address.

@@ -10,11 +10,11 @@ use uuid::Uuid;
 use super::{CommonArgs, Failure, print_json, print_table};
 use crate::{
     accounts::{
-        email::Email,
         password::{self, Password},
         throttle,
     },
     audit::{Actor, AuditEvent, AuditName, Origin},
+    oauth::Email,
     secret,
     server::Server,
     store::{
@@ -134,6 +134,8 @@ struct Shown<'a> {
     has_password: bool,
     created_at: String,
     disabled_at: Option<String>,
+    /// The file that declares the person, in which e-mail, name and roles are changed.
+    declared_in: Option<&'a str>,
 }
 
 impl<'a> Shown<'a> {
@@ -147,6 +149,7 @@ impl<'a> Shown<'a> {
             has_password: person.password_hash.is_some(),
             created_at: person.created_at.to_string(),
             disabled_at: person.disabled_at.map(|at| at.to_string()),
+            declared_in: person.declared_in.as_deref(),
         }
     }
 
@@ -162,6 +165,9 @@ impl<'a> Shown<'a> {
         say!("created_at      {}", self.created_at)?;
         if let Some(disabled_at) = &self.disabled_at {
             say!("disabled_at     {disabled_at}")?;
+        }
+        if let Some(declared_in) = self.declared_in {
+            say!("declared_in     {declared_in}")?;
         }
         Ok(())
     }
@@ -230,6 +236,7 @@ pub(super) fn new_person(server: &Server, email: Email, name: Option<String>, pa
         created_at: server.clock().now(),
         disabled_at: None,
         tokens_not_before: None,
+        declared_in: None,
     }
 }
 
@@ -238,6 +245,7 @@ impl Create {
         let password = read_password(self.password_stdin)?;
         let Self { common, email, name, roles, email_verified, .. } = self;
         let person = common.config.with_server(async |server| {
+            check_roles(server, &roles)?;
             let password_hash = match password {
                 Some(password) => Some(hash(server, password).await?),
                 None => None,
@@ -262,9 +270,10 @@ impl List {
         }
         let row = |person: &Person| {
             let state = if person.disabled_at.is_some() { "disabled" } else { "enabled" };
-            vec![person.id.to_string(), person.email.clone(), person.name.clone().unwrap_or_else(|| "-".to_owned()), state.to_owned()]
+            let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+            vec![person.id.to_string(), person.email.clone(), or_none(&person.name), state.to_owned(), or_none(&person.declared_in)]
         };
-        print_table(&["ID", "EMAIL", "NAME", "STATE"], &people.iter().map(row).collect::<Vec<_>>())
+        print_table(&["ID", "EMAIL", "NAME", "STATE", "DECLARED_IN"], &people.iter().map(row).collect::<Vec<_>>())
     }
 }
 
@@ -273,6 +282,8 @@ impl Update {
         let Self { one, email, name, roles, email_verified } = self;
         let json = one.common.json;
         let person = one.with_person(async |server, mut person| {
+            refuse_declared(&person, "change it there and run 'grantor apply'")?;
+            check_roles(server, &roles)?;
             if let Some(email) = email {
                 // Another address is not known to be theirs.
                 person.email_verified_at = person.email_verified_at.filter(|_| person.email_key == email.key);
@@ -351,6 +362,7 @@ impl One {
     async fn delete(self) -> Result<(), Failure> {
         let json = self.common.json;
         let person = self.with_person(async |server, person| {
+            refuse_declared(&person, "remove it there, run 'grantor apply --prune', and then delete them")?;
             let event = event(server, AuditName::PersonDeleted, person.id);
             server.store().write(DeletePerson { person_id: person.id, event }).await?;
             Ok(person)
@@ -368,6 +380,19 @@ impl One {
         let (person, sessions) = revoked.await?;
         report(&person, "sessions_revoked", &format!("is signed out of {sessions} browser session(s)"), json)
     }
+}
+
+/// What a file declares is changed there: the next start would undo it.
+fn refuse_declared(person: &Person, instead: &str) -> Result<(), Failure> {
+    match &person.declared_in {
+        None => Ok(()),
+        Some(file) => Err(Failure::Refused(format!("{} is declared in {file}: {instead}", person.email))),
+    }
+}
+
+/// Where `[roles]` lists some, there are no others.
+fn check_roles(server: &Server, roles: &[String]) -> Result<(), Failure> {
+    roles.iter().try_for_each(|role| server.config().check_role(role).map_err(|why| Failure::Argument(format!("--role {role}: {why}"))))
 }
 
 fn report(person: &Person, what: &str, sentence: &str, json: bool) -> Result<(), Failure> {

@@ -15,6 +15,13 @@ pub struct Mistake {
     pub remedy: String,
 }
 
+impl Mistake {
+    /// A mistake about `key` at a place, with nothing of what was said.
+    pub(super) fn at(key: &str, place: String, remedy: impl Into<String>) -> Self {
+        Self { key: key.to_owned(), origin: Some(place), value: None, remedy: remedy.into() }
+    }
+}
+
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.key)?;

@@ -2,6 +2,7 @@
 
 mod combinations;
 mod database_url;
+mod declared;
 mod master_key;
 mod mistakes;
 mod settings;
@@ -25,6 +26,7 @@ use zeroize::Zeroizing;
 
 pub use self::{
     database_url::DatabaseUrl,
+    declared::{Declarations, DeclaredPerson, Included, InitialPassword},
     master_key::{MasterKey, MasterKeySource},
     mistakes::{Mistake, Mistakes},
     settings::{AccessTokenAlg, ByAddress, Database, Keys, Limits, LogFormat, Passwords, Session, Throttle, Tokens},
@@ -53,6 +55,10 @@ pub struct Config {
     pub limits: Limits,
     /// What the consent page says of a scope.
     pub scopes: BTreeMap<String, String>,
+    /// Which roles people may have, and what for; any, if this is empty.
+    pub roles: BTreeMap<String, String>,
+    /// Clients and people that the file declares.
+    pub declared: Declarations,
     effective: Effective,
 }
 
@@ -64,8 +70,11 @@ impl Config {
 
     /// The configuration that `sources` give.
     pub fn from_sources(sources: Sources) -> Result<Self, Mistakes> {
+        let (file, included) = (sources.file.clone(), sources.included.clone());
         let (mut given, mut mistakes) = sources.heard();
         let mut settings = typed(&given, &mut mistakes);
+        let main = file.as_ref().map(|(path, text)| (path.as_path(), text.as_str()));
+        let declared = Declarations::read(main, &included, &settings.roles, &mut mistakes);
 
         let issuer = issuer(&settings, &mut mistakes);
         let database_url =
@@ -96,8 +105,9 @@ impl Config {
         for (key, to) in gave_way {
             effective.gave_way(key, to);
         }
-        let Settings { listen, data_dir, log, log_format, database, tokens, session, passwords, throttle, keys, limits, scopes, .. } =
-            settings;
+        let Settings {
+            listen, data_dir, log, log_format, database, tokens, session, passwords, throttle, keys, limits, scopes, roles, ..
+        } = settings;
         Ok(Self {
             issuer,
             listen,
@@ -114,13 +124,21 @@ impl Config {
             keys,
             limits,
             scopes,
+            roles,
+            declared,
             effective,
         })
     }
 
-    /// The configuration in effect as TOML, each value with where it comes from, secrets masked.
+    /// The configuration in effect as TOML, each value with where it comes from, secrets masked. What is declared
+    /// is a comment with its names.
     pub fn show(&self) -> String {
-        self.effective.to_toml()
+        self.effective.to_toml() + &self.declared.shown()
+    }
+
+    /// Whether a person may have this role; the error says which there are.
+    pub(crate) fn check_role(&self, role: &str) -> Result<(), String> {
+        declared::check_role(role, &self.roles)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::oauth::Issuer;
 
 use super::{
     DatabaseUrl, MasterKey,
-    values::{DAY, HOUR, KIB, MIB, MINUTE, Within, boolean, log_directives, parsed, path, scopes, socket_address, threads},
+    values::{DAY, HOUR, KIB, MIB, MINUTE, Within, boolean, log_directives, parsed, path, roles, scopes, socket_address, threads},
 };
 
 #[derive(Declared)]
@@ -92,6 +92,11 @@ pub(super) struct Settings {
     /// In the file only.
     #[config(default = {}, deserialize_with = scopes)]
     pub scopes: BTreeMap<String, String>,
+
+    /// Which roles people may have: `name = "what it is for"`. Where none is listed, any will do.
+    /// In the file only.
+    #[config(default = {}, deserialize_with = roles)]
+    pub roles: BTreeMap<String, String>,
 }
 
 /// `[database]`

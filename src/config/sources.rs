@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     database_url,
+    declared::{self, Included},
     mistakes::{Mistake, Mistakes, nearest},
     settings::Leaf,
 };
@@ -19,6 +20,8 @@ const FILE_VARIABLE: &str = "GRANTOR_CONFIG";
 const DEFAULT_FILE: &str = "grantor.toml";
 /// What platforms set; heard where nobody says `GRANTOR_DATABASE_URL`.
 const DATABASE_URL: &str = "DATABASE_URL";
+/// What a file holds beside settings.
+const DECLARATIONS: [&str; 2] = [declared::CLIENTS, declared::PEOPLE];
 
 /// What the command line says.
 #[derive(Clone, Default)]
@@ -51,6 +54,8 @@ pub struct Sources {
     pub dotenv: BTreeMap<String, String>,
     /// The name and the text of the TOML file.
     pub file: Option<(PathBuf, String)>,
+    /// The files that its `include` names.
+    pub included: Vec<Included>,
     /// What is there and could not be read.
     pub unreadable: Mistakes,
 }
@@ -81,6 +86,13 @@ impl Given {
             ("database_url", Some(text)) => database_url::masked(text).into(),
             ("database_url" | "master_key", _) => "***".into(),
             _ => self.value.clone(),
+        }
+    }
+
+    /// One more file has a part of it.
+    fn is_also_in(&mut self, file: &str) {
+        if !self.origin.split(", ").any(|known| known == file) {
+            self.origin = [self.origin.as_str(), file].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
         }
     }
 
@@ -143,7 +155,10 @@ impl Sources {
             (PathBuf::from(DEFAULT_FILE), None)
         };
         match (fs::read_to_string(directory.join(&path)), named_by) {
-            (Ok(text), _) => self.file = Some((path, text)),
+            (Ok(text), _) => {
+                self.included = declared::read_included(directory, &path, &text, &mut self.unreadable);
+                self.file = Some((path, text));
+            }
             (Err(error), None) if error.kind() == io::ErrorKind::NotFound => {}
             (Err(error), named_by) => {
                 let origin = named_by.unwrap_or("the working directory");
@@ -158,7 +173,7 @@ impl Sources {
 
     /// What is said about each setting by the first who is heard, and what was said about none.
     pub(super) fn heard(self) -> (BTreeMap<String, Given>, Mistakes) {
-        let mut hearing = Hearing { given: BTreeMap::new(), mistakes: self.unreadable };
+        let mut hearing = Hearing { given: BTreeMap::new(), entries: BTreeMap::new(), mistakes: self.unreadable };
         for (key, text) in self.flags.values {
             let origin = format!("--{}", key.replace('_', "-"));
             match Leaf::all().find(|leaf| leaf.key() == key) {
@@ -171,7 +186,10 @@ impl Sources {
         hearing.platform_variable(&self.environment, "the environment");
         hearing.platform_variable(&self.dotenv, ".env");
         if let Some((path, text)) = self.file {
-            hearing.file(&path.display().to_string(), &text);
+            hearing.file(&path, &text);
+        }
+        for file in &self.included {
+            hearing.included(file);
         }
         (hearing.given, hearing.mistakes)
     }
@@ -179,6 +197,8 @@ impl Sources {
 
 struct Hearing {
     given: BTreeMap<String, Given>,
+    /// Where each entry of a table such as `[scopes]` stands.
+    entries: BTreeMap<String, String>,
     mistakes: Mistakes,
 }
 
@@ -211,27 +231,78 @@ impl Hearing {
         }
     }
 
-    fn file(&mut self, name: &str, text: &str) {
-        let table: toml::Table = match toml::from_str(text) {
-            Ok(table) => table,
-            Err(error) => {
-                // Not the error's own text: it quotes the line, and the line may hold a secret.
-                let line = error.span().map_or(1, |span| 1 + text.bytes().take(span.start).filter(|byte| *byte == b'\n').count());
-                return self.refuse(name, &format!("line {line}"), format!("is not TOML: {}", error.message()));
-            }
-        };
-        for (key, value) in table {
+    fn file(&mut self, path: &Path, text: &str) {
+        let name = path.display().to_string();
+        for (key, value) in self.table(&name, text) {
             let is_section = Leaf::sections().any(|section| section == key);
             match value {
                 toml::Value::Table(section) if is_section => {
                     for (inner, value) in section {
-                        self.file_value(name, &format!("{key}.{inner}"), value);
+                        self.file_value(&name, &format!("{key}.{inner}"), value);
                     }
                 }
-                _ if is_section => self.refuse(&key, name, format!("is a section: write its settings below [{key}]")),
-                value => self.file_value(name, &key, value),
+                _ if is_section => self.refuse(&key, &name, format!("is a section: write its settings below [{key}]")),
+                _ if DECLARATIONS.contains(&key.as_str()) || key == declared::INCLUDE => {}
+                value => {
+                    if let (toml::Value::Table(entries), true) = (&value, is_map(&key)) {
+                        let place = |entry: &String| declared::place_of_entry(path, text, &key, entry);
+                        self.entries.extend(entries.keys().map(|entry| (format!("{key}.{entry}"), place(entry))));
+                    }
+                    self.file_value(&name, &key, value);
+                }
             }
         }
+    }
+
+    /// A file that the configuration file includes: declarations, and entries of tables such as `[scopes]`.
+    fn included(&mut self, file: &Included) {
+        let name = file.path.display().to_string();
+        let allowed: Vec<String> = Leaf::all().filter(|leaf| leaf.is_map()).map(Leaf::key).chain(DECLARATIONS.map(str::to_owned)).collect();
+        for (key, value) in self.table(&name, &file.text) {
+            match (Leaf::all().find(|leaf| leaf.is_map() && leaf.key() == key), value) {
+                (Some(leaf), toml::Value::Table(entries)) => self.join(leaf, entries, file),
+                (Some(_), _) => self.refuse(&key, &name, format!("must be a table: [{key}]")),
+                (None, _) if DECLARATIONS.contains(&key.as_str()) => {}
+                (None, _) if known_keys().contains(&key) => {
+                    self.refuse(&key, &name, "belongs in the configuration file itself, not in a file that it includes");
+                }
+                (None, _) => self.unknown(&key, &name, &allowed),
+            }
+        }
+    }
+
+    /// Adds entries to those that are there. The same one in two places is a mistake, also with the same value.
+    fn join(&mut self, leaf: Leaf, entries: toml::Table, file: &Included) {
+        let key = leaf.key();
+        for (entry, value) in entries {
+            let (whole, place) = (format!("{key}.{entry}"), declared::place_of_entry(&file.path, &file.text, &key, &entry));
+            if let Some(first) = self.entries.get(&whole) {
+                let remedy = format!("is declared in {first}, too: remove one of the two");
+                self.mistakes.push(Mistake::at(&whole, place, remedy));
+                continue;
+            }
+            self.entries.insert(whole, place);
+            let said = self.given.entry(key.clone()).or_insert_with(|| Given {
+                leaf,
+                value: toml::Table::new().into(),
+                rank: Rank::File,
+                origin: String::new(),
+            });
+            said.is_also_in(&file.path.display().to_string());
+            if let toml::Value::Table(all) = &mut said.value {
+                all.insert(entry, value);
+            }
+        }
+    }
+
+    /// A file as a table; an empty one if it is not TOML, which is told.
+    fn table(&mut self, name: &str, text: &str) -> toml::Table {
+        toml::from_str(text).unwrap_or_else(|error: toml::de::Error| {
+            // Not the error's own text: it quotes the line, and the line may hold a secret.
+            let line = error.span().map_or(1, |span| 1 + text.bytes().take(span.start).filter(|byte| *byte == b'\n').count());
+            self.refuse(name, &format!("line {line}"), format!("is not TOML: {}", error.message()));
+            toml::Table::new()
+        })
     }
 
     fn file_value(&mut self, file: &str, key: &str, value: toml::Value) {
@@ -255,7 +326,13 @@ impl Hearing {
 }
 
 fn known_keys() -> Vec<String> {
-    Leaf::all().map(Leaf::key).chain(Leaf::sections().map(str::to_owned)).collect()
+    let others = DECLARATIONS.into_iter().chain([declared::INCLUDE]);
+    Leaf::all().map(Leaf::key).chain(Leaf::sections().chain(others).map(str::to_owned)).collect()
+}
+
+/// Whether a key of the file is a table of names that the operator chooses.
+fn is_map(key: &str) -> bool {
+    Leaf::all().any(|leaf| leaf.is_map() && leaf.key() == key)
 }
 
 fn known_variables() -> Vec<String> {

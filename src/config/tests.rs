@@ -1,5 +1,6 @@
 //! The whole way from what is said to what is used.
 
+mod declarations;
 mod documentation;
 mod hostile;
 

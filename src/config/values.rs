@@ -8,6 +8,7 @@ use serde::{
 };
 use tracing_subscriber::EnvFilter;
 
+use super::declared::is_role;
 use crate::oauth::scope;
 
 pub(super) const MINUTE: u64 = 60;
@@ -94,6 +95,20 @@ pub(super) fn scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTree
     }
     Err(Error::custom(format_args!(
         "{}: a scope's name is of printable ASCII without spaces, quotes and backslashes, and its sentence is not empty",
+        wrong.join(", ")
+    )))
+}
+
+pub(super) fn roles<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let roles = BTreeMap::<String, String>::deserialize(deserializer)
+        .map_err(|_| Error::custom("must be a table of roles, each with what it is for: name = \"what it is for\""))?;
+    let wrong: Vec<_> =
+        roles.iter().filter(|(name, purpose)| !is_role(name) || purpose.trim().is_empty()).map(|(name, _)| format!("{name:?}")).collect();
+    if wrong.is_empty() {
+        return Ok(roles);
+    }
+    Err(Error::custom(format_args!(
+        "{}: a role's name has 1 to 100 characters on one line, without spaces around it, and what it is for is not empty",
         wrong.join(", ")
     )))
 }

@@ -14,7 +14,7 @@ use super::{
 use crate::{clock::Timestamp, secret::SecretHash};
 
 /// A client identifier (OAuth 2.1 §2.2): printable ASCII, and never the form of a person's id.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ClientId(String);
 
@@ -49,6 +49,20 @@ impl fmt::Display for ClientId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Why a text cannot be what people are shown as a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a name has 1 to 100 characters on one line")]
+pub struct UnreadableName;
+
+/// A name that people read: bounded, one line, and not only spaces.
+pub fn display_name(text: &str) -> Result<String, UnreadableName> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > 100 || text.chars().any(char::is_control) {
+        return Err(UnreadableName);
+    }
+    Ok(text.to_owned())
 }
 
 /// Whether the client can keep a secret (OAuth 2.1 §2.1).
@@ -151,6 +165,8 @@ pub struct Client {
     pub disabled_at: Option<Timestamp>,
     /// What was issued earlier is void.
     pub tokens_not_before: Option<Timestamp>,
+    /// The file that declares it, in which it is changed.
+    pub declared_in: Option<String>,
 }
 
 /// Why a registration makes no sense; the message says what to change.
@@ -193,6 +209,7 @@ impl Client {
             created_at: Timestamp::from_micros(0),
             disabled_at: None,
             tokens_not_before: None,
+            declared_in: None,
         }
     }
 

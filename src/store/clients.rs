@@ -35,6 +35,7 @@ pub(super) struct ClientRow {
     created_at: Timestamp,
     disabled_at: Option<Timestamp>,
     tokens_not_before: Option<Timestamp>,
+    declared_in: Option<String>,
 }
 
 impl ClientRow {
@@ -61,6 +62,7 @@ impl ClientRow {
             created_at: self.created_at,
             disabled_at: self.disabled_at,
             tokens_not_before: self.tokens_not_before,
+            declared_in: self.declared_in,
         })
     }
 }
@@ -83,7 +85,7 @@ impl RefreshRotation {
 macro_rules! client_columns {
     () => {
         "id, name, client_type, application_type, redirect_uris, grant_types, scope, resources, introspects, first_party_at, \
-         trust, refresh_rotation, created_at, disabled_at, tokens_not_before"
+         trust, refresh_rotation, created_at, disabled_at, tokens_not_before, declared_in"
     };
 }
 pub(super) use client_columns;
@@ -113,6 +115,34 @@ impl Store {
     }
 }
 
+/// A secret of a client, and whether a file gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeptSecret {
+    pub hash: SecretHash,
+    pub is_declared: bool,
+}
+
+impl Store {
+    /// The clients that a file declares, without their secrets.
+    pub(crate) async fn declared_clients(&self) -> Result<Vec<Client>> {
+        const CLIENTS: &str = select_client!("WHERE declared_in IS NOT NULL ORDER BY id");
+        let rows: Vec<ClientRow> = read!(self, db => sqlx::query_as(CLIENTS).fetch_all(db).await?);
+        rows.into_iter().map(|row| row.into_client(&[])).collect()
+    }
+
+    /// The secrets of a client, the newest first.
+    pub(crate) async fn client_secrets(&self, id: &ClientId) -> Result<Vec<KeptSecret>> {
+        const SECRETS: &str = "SELECT hash, declared_at FROM client_secrets WHERE client_id = $1 ORDER BY created_at DESC, id DESC";
+        let rows: Vec<(Vec<u8>, Option<Timestamp>)> = read!(self, db => sqlx::query_as(SECRETS).bind(id.as_str()).fetch_all(db).await?);
+        let kept = |(hash, declared_at): (Vec<u8>, Option<Timestamp>)| {
+            let hash = SecretHash::from_bytes(&hash)
+                .ok_or_else(|| Error::internal(format!("the row of client '{id}' makes no sense: client_secrets.hash")))?;
+            Ok(KeptSecret { hash, is_declared: declared_at.is_some() })
+        };
+        rows.into_iter().map(kept).collect()
+    }
+}
+
 /// Registers a client with its secrets.
 pub(crate) struct InsertClient {
     pub client: Client,
@@ -125,8 +155,8 @@ impl Verb for InsertClient {
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<Saved> {
         const INSERT: &str = "INSERT INTO clients (id, name, client_type, application_type, redirect_uris, grant_types, scope, resources, introspects, \
-             first_party_at, trust, refresh_rotation, created_at, disabled_at, tokens_not_before) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (id) DO NOTHING";
+             first_party_at, trust, refresh_rotation, created_at, disabled_at, tokens_not_before, declared_in) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (id) DO NOTHING";
         let client = &self.client;
         let inserted = run!(conn, db => sqlx::query(INSERT)
             .bind(client.id.as_str())
@@ -144,19 +174,23 @@ impl Verb for InsertClient {
             .bind(client.created_at)
             .bind(client.disabled_at)
             .bind(client.tokens_not_before)
+            .bind(&client.declared_in)
             .execute(db).await?.rows_affected());
         if inserted == 0 {
             return Ok(Saved::Conflict);
         }
         for secret in &client.secrets {
-            insert_secret(conn, &client.id, secret, client.created_at).await?;
+            // Whoever declares a client with secrets declares these.
+            let declared_at = client.declared_in.as_ref().map(|_| client.created_at);
+            insert_secret(conn, &client.id, secret, client.created_at, declared_at).await?;
         }
         audit_events::insert(conn, &self.event).await?;
         Ok(Saved::Done)
     }
 }
 
-/// Replaces what an operator can change of a client: everything but its id, type, secrets and state.
+/// Replaces what an operator can change of a client: everything but its id, type, secrets and state. Secrets of a client that no
+/// file declares are no file's either.
 pub(crate) struct UpdateClient {
     pub client: Client,
     pub event: AuditEvent,
@@ -168,7 +202,7 @@ impl Verb for UpdateClient {
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<Saved> {
         const UPDATE: &str = "UPDATE clients SET name = $2, application_type = $3, redirect_uris = $4, grant_types = $5, scope = $6, resources = $7, \
-             introspects = $8, first_party_at = $9, refresh_rotation = $10 WHERE id = $1";
+             introspects = $8, first_party_at = $9, refresh_rotation = $10, declared_in = $11 WHERE id = $1";
         let client = &self.client;
         let updated = run!(conn, db => sqlx::query(UPDATE)
             .bind(client.id.as_str())
@@ -181,12 +215,23 @@ impl Verb for UpdateClient {
             .bind(Json(&client.introspects))
             .bind(client.first_party.then_some(self.event.at))
             .bind(client.refresh_rotation.as_str())
+            .bind(&client.declared_in)
             .execute(db).await?.rows_affected());
+        if client.declared_in.is_none() {
+            release_secrets(conn, &client.id).await?;
+        }
         if updated > 0 {
             audit_events::insert(conn, &self.event).await?;
         }
         Ok(Saved::from_rows(updated))
     }
+}
+
+/// Leaves the secrets of a client to the command line.
+async fn release_secrets(conn: &mut Conn<'_>, client_id: &ClientId) -> Result<()> {
+    const RELEASE: &str = "UPDATE client_secrets SET declared_at = NULL WHERE client_id = $1 AND declared_at IS NOT NULL";
+    run!(conn, db => sqlx::query(RELEASE).bind(client_id.as_str()).execute(db).await.map(drop)?);
+    Ok(())
 }
 
 /// Adds a secret; of the older ones only the newest stays valid.
@@ -203,17 +248,55 @@ impl Verb for RotateClientSecret {
     async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
         const TRIM: &str = "DELETE FROM client_secrets WHERE client_id = $1 AND id NOT IN \
              (SELECT id FROM client_secrets WHERE client_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2)";
-        insert_secret(conn, &self.client_id, &self.hash, self.event.at).await?;
+        insert_secret(conn, &self.client_id, &self.hash, self.event.at, None).await?;
         run!(conn, db => sqlx::query(TRIM).bind(self.client_id.as_str()).bind(SECRETS_KEPT).execute(db).await.map(drop)?);
         audit_events::insert(conn, &self.event).await
     }
 }
 
-async fn insert_secret(conn: &mut Conn<'_>, client_id: &ClientId, hash: &SecretHash, now: Timestamp) -> Result<()> {
-    const INSERT: &str = "INSERT INTO client_secrets (id, client_id, hash, created_at) VALUES ($1, $2, $3, $4)";
+async fn insert_secret(
+    conn: &mut Conn<'_>,
+    client_id: &ClientId,
+    hash: &SecretHash,
+    now: Timestamp,
+    declared_at: Option<Timestamp>,
+) -> Result<()> {
+    const INSERT: &str = "INSERT INTO client_secrets (id, client_id, hash, created_at, declared_at) VALUES ($1, $2, $3, $4, $5)";
     let id: Uuid = crate::secret::new_id(now);
-    run!(conn, db => sqlx::query(INSERT).bind(id).bind(client_id.as_str()).bind(hash.as_bytes()).bind(now).execute(db).await.map(drop)?);
+    run!(conn, db => sqlx::query(INSERT)
+        .bind(id)
+        .bind(client_id.as_str())
+        .bind(hash.as_bytes())
+        .bind(now)
+        .bind(declared_at)
+        .execute(db).await.map(drop)?);
     Ok(())
+}
+
+/// Makes the secrets that a file gives the only ones of a client, or, where it gives none any more, leaves them to the
+/// command line.
+pub(crate) struct DeclareClientSecrets {
+    pub client_id: ClientId,
+    pub hashes: Vec<SecretHash>,
+    pub event: AuditEvent,
+}
+
+impl Verb for DeclareClientSecrets {
+    type Told = ();
+    const EXTENT: Extent = Extent::Several;
+
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
+        const DELETE: &str = "DELETE FROM client_secrets WHERE client_id = $1";
+        if self.hashes.is_empty() {
+            release_secrets(conn, &self.client_id).await?;
+        } else {
+            run!(conn, db => sqlx::query(DELETE).bind(self.client_id.as_str()).execute(db).await.map(drop)?);
+        }
+        for hash in &self.hashes {
+            insert_secret(conn, &self.client_id, hash, self.event.at, Some(self.event.at)).await?;
+        }
+        audit_events::insert(conn, &self.event).await
+    }
 }
 
 /// Disables a client, which ends what was issued to it, or enables it again.
@@ -307,6 +390,7 @@ mod tests {
                 created_at: Timestamp::from_micros(0),
                 disabled_at: None,
                 tokens_not_before: None,
+                declared_in: None,
             };
             let parts = [
                 ("id", ClientId::parse(&id).is_ok()),

@@ -4,7 +4,7 @@ use sqlx::{FromRow, types::Json};
 use uuid::Uuid;
 
 use super::{
-    Saved, Store, audit_events,
+    Saved, Store, Swapped, audit_events,
     backend::{Conn, Extent, Verb, read, run},
     throttles,
 };
@@ -28,6 +28,8 @@ pub(crate) struct Person {
     pub disabled_at: Option<Timestamp>,
     /// What was issued earlier is void.
     pub tokens_not_before: Option<Timestamp>,
+    /// The file that declares the person, in which e-mail, name and roles are changed.
+    pub declared_in: Option<String>,
 }
 
 impl std::fmt::Debug for Person {
@@ -40,7 +42,8 @@ impl std::fmt::Debug for Person {
 macro_rules! select_person {
     ($which:literal) => {
         concat!(
-            "SELECT id, email, email_key, email_verified_at, name, roles, password_hash, created_at, disabled_at, tokens_not_before FROM people ",
+            "SELECT id, email, email_key, email_verified_at, name, roles, password_hash, created_at, disabled_at, tokens_not_before, \
+             declared_in FROM people ",
             $which
         )
     };
@@ -63,6 +66,14 @@ impl Store {
     }
 }
 
+impl Store {
+    /// The people whom a file declares.
+    pub(crate) async fn declared_people(&self) -> Result<Vec<Person>> {
+        const PEOPLE: &str = select_person!("WHERE declared_in IS NOT NULL ORDER BY email_key");
+        Ok(read!(self, db => sqlx::query_as(PEOPLE).fetch_all(db).await?))
+    }
+}
+
 /// Adds a person.
 pub(crate) struct InsertPerson {
     pub person: Person,
@@ -74,8 +85,8 @@ impl Verb for InsertPerson {
     const EXTENT: Extent = Extent::Several;
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<Saved> {
-        const INSERT: &str = "INSERT INTO people (id, email, email_key, email_verified_at, name, roles, password_hash, created_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (email_key) DO NOTHING";
+        const INSERT: &str = "INSERT INTO people (id, email, email_key, email_verified_at, name, roles, password_hash, created_at, declared_in) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (email_key) DO NOTHING";
         let person = &self.person;
         let inserted = run!(conn, db => sqlx::query(INSERT)
             .bind(person.id)
@@ -86,6 +97,7 @@ impl Verb for InsertPerson {
             .bind(Json(&person.roles))
             .bind(&person.password_hash)
             .bind(person.created_at)
+            .bind(&person.declared_in)
             .execute(db).await?.rows_affected());
         if inserted > 0 {
             audit_events::insert(conn, &self.event).await?;
@@ -106,7 +118,7 @@ impl Verb for UpdatePerson {
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<Saved> {
         // Says by itself whether the new e-mail is taken, so that no error must be read.
-        const UPDATE: &str = "UPDATE people SET email = $2, email_key = $3, email_verified_at = $4, name = $5, roles = $6 WHERE id = $1 \
+        const UPDATE: &str = "UPDATE people SET email = $2, email_key = $3, email_verified_at = $4, name = $5, roles = $6, declared_in = $7 WHERE id = $1 \
              AND NOT EXISTS (SELECT 1 FROM people AS other WHERE other.email_key = $3 AND other.id <> $1)";
         let person = &self.person;
         let updated = run!(conn, db => sqlx::query(UPDATE)
@@ -116,6 +128,7 @@ impl Verb for UpdatePerson {
             .bind(person.email_verified_at)
             .bind(&person.name)
             .bind(Json(&person.roles))
+            .bind(&person.declared_in)
             .execute(db).await?.rows_affected());
         if updated > 0 {
             audit_events::insert(conn, &self.event).await?;
@@ -147,6 +160,27 @@ impl Verb for SetPassword {
         end_everything(conn, self.person_id, self.event.at).await?;
         throttles::forget_account(conn, &self.throttle).await?;
         audit_events::insert(conn, &self.event).await
+    }
+}
+
+/// Gives a password to a person who has none. Of one who set a password meanwhile it stays.
+pub(crate) struct SetInitialPassword {
+    pub person_id: Uuid,
+    pub password_hash: String,
+    pub event: AuditEvent,
+}
+
+impl Verb for SetInitialPassword {
+    type Told = Swapped;
+    const EXTENT: Extent = Extent::Several;
+
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<Swapped> {
+        const SET: &str = "UPDATE people SET password_hash = $2 WHERE id = $1 AND password_hash IS NULL";
+        let set = run!(conn, db => sqlx::query(SET).bind(self.person_id).bind(&self.password_hash).execute(db).await?.rows_affected());
+        if set > 0 {
+            audit_events::insert(conn, &self.event).await?;
+        }
+        Ok(Swapped::from_rows(set))
     }
 }
 

@@ -23,6 +23,7 @@ const ORDER: &[&[&str]] = &[
     &["jose"],
     &["server"],
     &["tokens", "accounts"],
+    &["declared"],
     &["client_auth"],
     &["interaction", "grants"],
     &["web"],

@@ -13,7 +13,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Every row of every table as text, bytes in hexadecimal.
-async fn everything(database: &Database) -> String {
+pub async fn everything(database: &Database) -> String {
     let mut rows = Vec::new();
     match database.backend {
         Backend::Sqlite => {

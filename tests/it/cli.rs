@@ -40,7 +40,7 @@ on_databases! { [Sqlite, Postgres]
             "client_id": "shop", "client_secret": secret, "client_name": "Shop", "client_type": "confidential", "application_type": "web",
             "redirect_uris": [CALLBACK], "grant_types": ["authorization_code", "refresh_token"],
             "scope": "openid profile email offline_access", "resources": [], "introspects": [], "first_party": false,
-            "refresh_rotation": true, "trust": "operator", "created_at": created["created_at"], "disabled_at": null,
+            "refresh_rotation": true, "trust": "operator", "created_at": created["created_at"], "disabled_at": null, "declared_in": null,
         });
         assert_eq!(created, expected);
         let mut known = expected;
@@ -92,7 +92,7 @@ on_databases! { [Sqlite, Postgres]
         assert_eq!(uuid::Uuid::parse_str(id).unwrap().get_version_num(), 4, "it does not tell the sign-up time");
         let mut known = json!({
             "id": id, "email": "Alice@Example.com", "email_verified": true, "name": "Alice", "roles": ["staff", "admin"],
-            "has_password": false, "created_at": created["created_at"], "disabled_at": null,
+            "has_password": false, "created_at": created["created_at"], "disabled_at": null, "declared_in": null,
         });
         assert_eq!(created, known, "the e-mail as typed; without a terminal no prompt and no password");
         assert_eq!(one(database, "user", "show"), known, "found whatever the case");
@@ -183,7 +183,7 @@ on_databases! { [Sqlite, Postgres]
         assert!(created.stderr.contains("cannot be shown again"));
         create_person(database, "alice@example.com");
         for (arguments, expected) in [
-            (&["client", "list"][..], "CLIENT_ID  NAME  TYPE          STATE\nshop       Shop  confidential  enabled\n"),
+            (&["client", "list"][..], "CLIENT_ID  NAME  TYPE          STATE    DECLARED_IN\nshop       Shop  confidential  enabled  -\n"),
             (&["client", "disable", "shop"], "The client 'shop' is disabled.\n"),
             (&["user", "disable", "alice@example.com"], "alice@example.com is disabled.\n"),
             (&["user", "revoke-sessions", "alice@example.com"], "alice@example.com is signed out of 0 browser session(s).\n"),

@@ -14,6 +14,8 @@ mod cli_beside_a_server;
 mod consent;
 mod cors;
 mod cross_site;
+mod declared;
+mod declared_at_start;
 mod demo;
 mod error_pages;
 mod form_post_response_mode;

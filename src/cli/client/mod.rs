@@ -10,7 +10,7 @@ use crate::{
     audit::{Actor, AuditEvent, AuditName, Origin},
     oauth::{
         Client, ClientId, GrantType, RedirectUri, Resource, Scope,
-        client::{ApplicationType, ClientType, RefreshRotation},
+        client::{ApplicationType, ClientType, RefreshRotation, display_name},
     },
     secret::{self, Secret},
     server::Server,
@@ -145,13 +145,8 @@ fn client_id(text: &str) -> Result<ClientId, String> {
     ClientId::parse(text).map_err(|error| error.to_string())
 }
 
-/// People read it: bounded, one line, and not only spaces.
 fn name(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    if text.is_empty() || text.chars().count() > 100 || text.chars().any(char::is_control) {
-        return Err("a name has 1 to 100 characters on one line".to_owned());
-    }
-    Ok(text.to_owned())
+    display_name(text).map_err(|error| error.to_string())
 }
 
 fn grant_type(text: &str) -> Result<GrantType, String> {
@@ -259,9 +254,10 @@ impl List {
         }
         let row = |client: &Client| {
             let state = if client.disabled_at.is_some() { "disabled" } else { "enabled" };
-            vec![client.id.to_string(), client.name.clone(), client.client_type.as_str().to_owned(), state.to_owned()]
+            let declared_in = client.declared_in.clone().unwrap_or_else(|| "-".to_owned());
+            vec![client.id.to_string(), client.name.clone(), client.client_type.as_str().to_owned(), state.to_owned(), declared_in]
         };
-        print_table(&["CLIENT_ID", "NAME", "TYPE", "STATE"], &clients.iter().map(row).collect::<Vec<_>>())
+        print_table(&["CLIENT_ID", "NAME", "TYPE", "STATE", "DECLARED_IN"], &clients.iter().map(row).collect::<Vec<_>>())
     }
 }
 
@@ -270,6 +266,7 @@ impl Update {
         let Self { common, client_id, name, settings, no_first_party, refresh_rotation } = self;
         let client = common.config.with_server(async |server| {
             let mut client = known(server, &client_id).await?;
+            refuse_declared(&client, "change it there and run 'grantor apply'")?;
             client.name = name.unwrap_or(client.name);
             client.first_party &= !no_first_party;
             if refresh_rotation {
@@ -299,6 +296,9 @@ impl One {
             if client.client_type == ClientType::Public {
                 return Err(Failure::Refused(format!("'{}' is a public client: it has no secret", client.id)));
             }
+            if server.store().client_secrets(&client.id).await?.iter().any(|secret| secret.is_declared) {
+                refuse_declared(&client, "change the file of its secret and run 'grantor apply'")?;
+            }
             let event = event(server, AuditName::ClientSecretRotated, &client.id);
             server.store().write(RotateClientSecret { client_id: client.id.clone(), hash: secret.hash(), event }).await?;
             Ok(client)
@@ -319,6 +319,7 @@ impl One {
     async fn delete(self) -> Result<(), Failure> {
         let Self { common, client_id } = self;
         let saved = common.config.with_server(async |server| {
+            refuse_declared(&known(server, &client_id).await?, "remove it there, run 'grantor apply --prune', and then delete it")?;
             let event = event(server, AuditName::ClientDeleted, &client_id);
             Ok(server.store().write(DeleteClient { client_id: client_id.clone(), event }).await?)
         });
@@ -328,6 +329,14 @@ impl One {
 
 async fn known(server: &Server, client_id: &ClientId) -> Result<Client, Failure> {
     server.store().client(client_id).await?.ok_or_else(|| unknown(client_id))
+}
+
+/// What a file declares is changed there: the next start would undo it.
+fn refuse_declared(client: &Client, instead: &str) -> Result<(), Failure> {
+    match &client.declared_in {
+        None => Ok(()),
+        Some(file) => Err(Failure::Refused(format!("the client '{}' is declared in {file}: {instead}", client.id))),
+    }
 }
 
 fn report(client_id: &ClientId, saved: Saved, what: &str, json: bool) -> Result<(), Failure> {

@@ -30,6 +30,8 @@ pub(super) struct Shown<'a> {
     trust: Trust,
     created_at: String,
     disabled_at: Option<String>,
+    /// The file that declares it, in which it is changed.
+    declared_in: Option<&'a str>,
 }
 
 impl<'a> Shown<'a> {
@@ -50,6 +52,7 @@ impl<'a> Shown<'a> {
             trust: client.trust,
             created_at: client.created_at.to_string(),
             disabled_at: client.disabled_at.map(|at| at.to_string()),
+            declared_in: client.declared_in.as_deref(),
         }
     }
 
@@ -75,6 +78,9 @@ impl<'a> Shown<'a> {
         say!("created_at        {}", self.created_at)?;
         if let Some(disabled_at) = &self.disabled_at {
             say!("disabled_at       {disabled_at}")?;
+        }
+        if let Some(declared_in) = self.declared_in {
+            say!("declared_in       {declared_in}")?;
         }
         if self.client_secret.is_some() {
             eprintln!("\nKeep the client_secret: it is not stored and cannot be shown again.");

@@ -29,6 +29,18 @@ fn reference() -> String {
     text
 }
 
+/// The keys of `[[clients]]` and `[[people]]`.
+fn tables() -> String {
+    let mut text = String::new();
+    for (kind, keys) in [(declared::CLIENTS, declared::CLIENT_KEYS), (declared::PEOPLE, declared::PERSON_KEYS)] {
+        write!(text, "\n### `[[{kind}]]`\n\n| key | meaning |\n|---|---|\n").expect("a String");
+        for (key, meaning) in keys {
+            writeln!(text, "| `{key}` | {meaning} |").expect("a String");
+        }
+    }
+    text
+}
+
 fn section_doc(name: &str) -> String {
     let field = Settings::META.fields.iter().find(|field| field.name == name && matches!(field.kind, FieldKind::Nested { .. }));
     meaning(field.expect("a section").doc)
@@ -52,6 +64,14 @@ fn example() -> &'static str {
 fn the_page_documents_every_setting_with_its_default_and_nothing_else() {
     let expected = reference();
     assert!(documented_reference() == expected, "replace the reference in docs/configuration.md by:\n\n{expected}");
+}
+
+#[test]
+fn the_page_documents_every_key_of_what_can_be_declared() {
+    let expected = tables();
+    let documented =
+        PAGE.split_once("<!-- declarations -->\n").and_then(|(_, after)| after.split_once("\n<!-- end of the declarations -->"));
+    assert!(documented.is_some_and(|(tables, _)| tables == expected), "replace the tables of declarations by:\n{expected}");
 }
 
 #[test]

@@ -7,7 +7,7 @@ const MAX_LEN: usize = 254;
 
 /// An e-mail address as typed, with the form that uniqueness and sign-in go by.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Email {
+pub struct Email {
     pub typed: String,
     pub key: String,
 }
@@ -15,11 +15,11 @@ pub(crate) struct Email {
 /// Why a text is not an e-mail address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an e-mail address looks like name@example.com")]
-pub(crate) struct MalformedEmail;
+pub struct MalformedEmail;
 
 impl Email {
     /// Accepts whatever a mail server might: something, one `@` at least, something; no spaces or controls.
-    pub(crate) fn parse(text: &str) -> Result<Self, MalformedEmail> {
+    pub fn parse(text: &str) -> Result<Self, MalformedEmail> {
         let typed = text.trim();
         if typed.len() > MAX_LEN || !has_form(typed) {
             return Err(MalformedEmail);

@@ -1,0 +1,149 @@
+//! `[[clients]]`: clients by the names of `grantor client show --json`.
+
+use std::{fs, path::Path};
+
+use zeroize::Zeroizing;
+
+use super::entry::{Entry, Keys};
+use crate::{
+    oauth::{
+        Client, ClientId, GrantType, RedirectUri, Resource, Scope,
+        client::{self, ApplicationType, ClientType, RefreshRotation},
+    },
+    secret::SecretHash,
+};
+
+pub(in crate::config) const KEYS: Keys = &[
+    ("client_id", "What the client is known by. Required."),
+    ("client_name", "What people are shown. Required."),
+    ("client_type", "`confidential`, the default, for a program that can keep a secret, or `public`. It never changes."),
+    ("application_type", "`web`, the default of confidential clients, or `native`, that of public ones: any port on loopback."),
+    ("redirect_uris", "Where people are sent back, exactly: a list."),
+    ("grant_types", "A list of `authorization_code`, `refresh_token` and `client_credentials`. Without it: the first two."),
+    (
+        "scope",
+        "What the client may ask for, and gets when it asks for nothing: a text, or a list. Without it: `openid profile email offline_access`.",
+    ),
+    ("resources", "The APIs that it may ask tokens for: a list of URIs."),
+    ("introspects", "The APIs whose tokens it may introspect: a list of URIs."),
+    ("first_party", "`true` for a client of yours: people are not asked for consent."),
+    ("refresh_rotation", "`false` to keep the refresh token at each refresh; for confidential clients only."),
+    (
+        "client_secret_file",
+        "A file with the secret of a confidential client, at least 32 characters, such as `openssl rand -base64 32` prints; or a list of two, while one takes the place of the other.",
+    ),
+    ("client_secret_sha256", "The SHA-256 of such a secret in hexadecimal, instead of its file; or a list of two."),
+];
+
+/// So many secrets are valid at once, as after `grantor client rotate-secret`.
+const SECRETS: usize = 2;
+const SECRET_LEN: std::ops::RangeInclusive<usize> = 32..=512;
+
+/// The client of one table; `None` where something is wrong with it.
+pub(super) fn read(entry: &mut Entry<'_>) -> Option<Client> {
+    let id = entry.parsed("client_id", ClientId::parse);
+    let name = entry.parsed("client_name", client::display_name);
+    if !entry.has("client_name") {
+        entry.mistake("client_name", None, "must be given: people are shown it");
+    }
+    let client_type = entry.parsed("client_type", client_type).unwrap_or(ClientType::Confidential);
+    // Whoever has no id is not registered: what follows can be checked all the same.
+    let id = id.or_else(|| ClientId::parse("nobody").ok())?;
+    let mut client = Client::new(id, name.unwrap_or_default(), client_type);
+    client.declared_in = Some(entry.document.name.to_owned());
+    read_metadata(entry, &mut client);
+    client.secrets = read_secrets(entry, client_type);
+    if entry.is_right() {
+        client.check().map_err(|contradiction| entry.contradiction(contradiction.to_string())).ok()?;
+    }
+    entry.is_right().then_some(client)
+}
+
+fn read_metadata(entry: &mut Entry<'_>, client: &mut Client) {
+    if let Some(application_type) = entry.parsed("application_type", application_type) {
+        client.application_type = application_type;
+    }
+    if let Some(uris) = entry.each("redirect_uris", |text| RedirectUri::register(text, client.client_type)) {
+        client.redirect_uris = uris;
+    }
+    if let Some(grant_types) = entry.each("grant_types", grant_type) {
+        client.grant_types = grant_types;
+    }
+    if let Some(texts) = entry.text_or_texts("scope") {
+        match Scope::parse(&texts.join(" ")) {
+            Ok(scope) => client.scope = scope,
+            Err(why) => entry.mistake("scope", Some(&texts.join(" ")), why.to_string()),
+        }
+    }
+    if let Some(resources) = entry.each("resources", Resource::parse) {
+        client.resources = resources;
+    }
+    if let Some(introspects) = entry.each("introspects", Resource::parse) {
+        client.introspects = introspects;
+    }
+    client.first_party = entry.flag("first_party").unwrap_or(false);
+    if entry.flag("refresh_rotation") == Some(false) {
+        client.refresh_rotation = RefreshRotation::Keep;
+    }
+}
+
+fn client_type(text: &str) -> Result<ClientType, &'static str> {
+    [ClientType::Confidential, ClientType::Public].into_iter().find(|known| known.as_str() == text).ok_or("must be confidential or public")
+}
+
+fn application_type(text: &str) -> Result<ApplicationType, &'static str> {
+    [ApplicationType::Native, ApplicationType::Web].into_iter().find(|known| known.as_str() == text).ok_or("must be native or web")
+}
+
+fn grant_type(text: &str) -> Result<GrantType, String> {
+    let known = || GrantType::ALL.iter().map(|grant_type| grant_type.as_str()).collect::<Vec<_>>().join(", ");
+    GrantType::parse(text).ok_or_else(|| format!("must be one of {}", known()))
+}
+
+/// Only hashes leave here.
+fn read_secrets(entry: &mut Entry<'_>, client_type: ClientType) -> Vec<SecretHash> {
+    const KEYS: [&str; 2] = ["client_secret_file", "client_secret_sha256"];
+    if client_type == ClientType::Public {
+        for key in KEYS.into_iter().filter(|key| entry.has(key)).collect::<Vec<_>>() {
+            entry.mistake(key, None, "a public client has no secret: remove it, or make the client confidential");
+        }
+        return Vec::new();
+    }
+    let mut secrets: Vec<SecretHash> = Vec::new();
+    for key in KEYS {
+        for text in entry.text_or_texts(key).unwrap_or_default() {
+            let read = if key == KEYS[0] { secret_in(&entry.document.beside(text)) } else { sha256(text) };
+            match read {
+                Ok(hash) if secrets.contains(&hash) => {}
+                Ok(hash) => secrets.push(hash),
+                // The path of a file may be told, a hash need not be.
+                Err(remedy) => entry.mistake(key, (key == KEYS[0]).then_some(text), remedy),
+            }
+        }
+    }
+    if secrets.len() > SECRETS {
+        entry.mistake(KEYS[usize::from(!entry.has(KEYS[0]))], None, "a client has two secrets at most: the old one and the new one");
+    }
+    secrets
+}
+
+fn secret_in(path: &Path) -> Result<SecretHash, String> {
+    let text = fs::read_to_string(path).map(Zeroizing::new).map_err(|error| format!("the file cannot be read: {error}"))?;
+    let secret = text.trim();
+    if !SECRET_LEN.contains(&secret.len()) || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(
+            "what the file holds must have 32 to 512 printable ASCII characters without spaces: make one with `openssl rand -base64 32`"
+                .to_owned(),
+        );
+    }
+    Ok(SecretHash::of(secret))
+}
+
+fn sha256(text: &str) -> Result<SecretHash, String> {
+    let digits: Option<Vec<u8>> = text.chars().map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
+    let bytes =
+        digits.filter(|digits| digits.len() == 64).map(|digits| digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect::<Vec<_>>());
+    bytes
+        .and_then(|bytes| SecretHash::from_bytes(&bytes))
+        .ok_or_else(|| "must be 64 hexadecimal digits, such as `printf %s \"$SECRET\" | sha256sum` prints".to_owned())
+}

@@ -1,0 +1,176 @@
+//! One `[[clients]]` or `[[people]]` table while it is read: typed values, and mistakes with their place.
+
+use std::{collections::BTreeMap, fmt};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{
+    super::mistakes::{Mistake, Mistakes, nearest},
+    document::Document,
+};
+
+/// The keys of a kind of table, each with its meaning for `docs/configuration.md`. The first one names the thing.
+pub(in crate::config) type Keys = &'static [(&'static str, &'static str)];
+
+pub(super) struct Entry<'a> {
+    pub document: &'a Document<'a>,
+    kind: &'static str,
+    /// What it calls itself, or its number.
+    name: String,
+    begins_at: usize,
+    values: BTreeMap<&'a str, (&'a DeValue<'a>, usize)>,
+    mistakes: Vec<Mistake>,
+}
+
+impl<'a> Entry<'a> {
+    /// A table that is the `number`th of its kind in its file. Whatever has another key than these is a mistake.
+    pub fn begin(
+        document: &'a Document<'a>,
+        kind: &'static str,
+        keys: Keys,
+        number: usize,
+        table: &'a Spanned<DeValue<'a>>,
+        mistakes: &mut Mistakes,
+    ) -> Option<Self> {
+        let begins_at = table.span().start;
+        let Some(content) = table.get_ref().as_table() else {
+            let place = document.place(begins_at);
+            mistakes.push(Mistake::at(kind, place, format!("must be written as tables, each below [[{kind}]]")));
+            return None;
+        };
+        let named = content.get(keys[0].0).and_then(|name| name.get_ref().as_str());
+        let name = named.map_or_else(|| number.to_string(), quoted);
+        let mut entry = Self { document, kind, name, begins_at, values: by_key(content), mistakes: Vec::new() };
+        entry.refuse_unknown(keys);
+        if !content.contains_key(keys[0].0) {
+            entry.mistake(keys[0].0, None, "must be given: it says which one is meant");
+        }
+        Some(entry)
+    }
+
+    /// Where a key is, or where the table begins.
+    pub fn place(&self, key: &str) -> String {
+        self.document.place(self.values.get(key).map_or(self.begins_at, |(_, at)| *at))
+    }
+
+    /// Adds a mistake about a key. `value` is what was said, unless it could be a secret.
+    pub fn mistake(&mut self, key: &str, value: Option<&str>, remedy: impl Into<String>) {
+        let at = self.place(key);
+        let value = value.map(|text| format!("{text:?}"));
+        self.mistakes.push(Mistake { value, ..Mistake::at(&format!("{}.{}.{key}", self.kind, self.name), at, remedy) });
+    }
+
+    /// Adds a mistake about the whole.
+    pub fn contradiction(&mut self, remedy: impl Into<String>) {
+        let at = self.document.place(self.begins_at);
+        self.mistakes.push(Mistake::at(&format!("{}.{}", self.kind, self.name), at, remedy));
+    }
+
+    /// Whether nothing was wrong so far.
+    pub fn is_right(&self) -> bool {
+        self.mistakes.is_empty()
+    }
+
+    /// Tells what is wrong.
+    pub fn finish(self, mistakes: &mut Mistakes) {
+        self.mistakes.into_iter().for_each(|mistake| mistakes.push(mistake));
+    }
+
+    pub fn has(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
+    /// A text, if it is one, whether or not it is right.
+    pub fn peek(&self, key: &str) -> Option<&'a str> {
+        self.values.get(key).and_then(|(value, _)| value.as_str())
+    }
+
+    pub fn text(&mut self, key: &str) -> Option<&'a str> {
+        let (value, _) = self.values.get(key)?;
+        let text = value.as_str();
+        if text.is_none() {
+            self.mistake(key, None, "must be a text in quotes");
+        }
+        text
+    }
+
+    pub fn flag(&mut self, key: &str) -> Option<bool> {
+        let (value, _) = self.values.get(key)?;
+        let flag = value.as_bool();
+        if flag.is_none() {
+            self.mistake(key, None, "must be true or false, without quotes");
+        }
+        flag
+    }
+
+    /// A list of texts.
+    pub fn texts(&mut self, key: &str) -> Option<Vec<&'a str>> {
+        let (value, _) = *self.values.get(key)?;
+        let texts = value.as_array().and_then(|items| items.iter().map(|item| item.get_ref().as_str()).collect());
+        if texts.is_none() {
+            self.mistake(key, None, "must be a list of texts: [\"one\", \"another\"]");
+        }
+        texts
+    }
+
+    /// One text or a list of them.
+    pub fn text_or_texts(&mut self, key: &str) -> Option<Vec<&'a str>> {
+        match self.values.get(key)?.0.as_str() {
+            Some(text) => Some(vec![text]),
+            None => self.texts(key),
+        }
+    }
+
+    /// A text that has a form of its own.
+    pub fn parsed<T, E: fmt::Display>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, E>) -> Option<T> {
+        let text = self.text(key)?;
+        parse(text).map_err(|why| self.mistake(key, Some(text), why.to_string())).ok()
+    }
+
+    /// A list of texts that have a form of their own; every wrong one is told.
+    pub fn each<T, E: fmt::Display>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, E>) -> Option<Vec<T>> {
+        let texts = self.texts(key)?;
+        let mut parsed = Vec::new();
+        for text in texts {
+            match parse(text) {
+                Ok(value) => parsed.push(value),
+                Err(why) => self.mistake(key, Some(text), why.to_string()),
+            }
+        }
+        Some(parsed)
+    }
+
+    fn refuse_unknown(&mut self, keys: Keys) {
+        let known: Vec<String> = keys.iter().map(|(key, _)| (*key).to_owned()).collect();
+        let unknown: Vec<&str> = self.values.keys().copied().filter(|key| !known.iter().any(|known| known == key)).collect();
+        for key in unknown {
+            let remedy = match (key, nearest(key, &known)) {
+                ("client_secret", _) => {
+                    "must not stand in this file: keep it in a file of its own and name that as client_secret_file, or give \
+                     client_secret_sha256; make one with `openssl rand -base64 32`"
+                        .to_owned()
+                }
+                ("password", _) => {
+                    "must not stand in this file: keep it in a file of its own and name that as password_file, or give password_hash"
+                        .to_owned()
+                }
+                (_, Some(meant)) => format!("is not known here: did you mean {meant}?"),
+                (_, None) => format!("is not known here: see [[{}]] in docs/configuration.md, or remove it", self.kind),
+            };
+            self.mistake(key, None, remedy);
+        }
+    }
+}
+
+fn by_key<'a>(table: &'a DeTable<'a>) -> BTreeMap<&'a str, (&'a DeValue<'a>, usize)> {
+    table.iter().map(|(key, value)| (key.get_ref().as_ref(), (value.get_ref(), key.span().start))).collect()
+}
+
+/// As TOML writes a key.
+fn quoted(name: &str) -> String {
+    let is_bare = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    if is_bare { name.to_owned() } else { format!("{name:?}") }
+}

@@ -1,0 +1,108 @@
+//! One write of a plan.
+
+use anyhow::bail;
+use uuid::Uuid;
+
+use super::plan::Change;
+use crate::{
+    accounts::password::{self, Password},
+    audit::{Actor, AuditEvent, AuditName, Origin},
+    oauth::{Client, ClientId},
+    secret::SecretHash,
+    server::Server,
+    store::{
+        Saved,
+        clients::{DeclareClientSecrets, InsertClient, SetClientDisabled, UpdateClient},
+        people::{InsertPerson, Person, SetInitialPassword, SetPersonDisabled, UpdatePerson},
+    },
+};
+
+pub(crate) enum Step {
+    InsertClient(Box<Client>),
+    UpdateClient(Box<Client>),
+    DeclareSecrets(ClientId, Vec<SecretHash>),
+    DisableClient(ClientId),
+    InsertPerson(Box<Person>, Option<NewPassword>),
+    UpdatePerson(Box<Person>),
+    InitialPassword(Uuid, NewPassword),
+    DisablePerson(Uuid),
+}
+
+/// What a person gets who has no password.
+pub(crate) enum NewPassword {
+    /// A PHC string.
+    Hash(String),
+    Plain(Password),
+}
+
+impl NewPassword {
+    async fn hash(&self, server: &Server) -> crate::error::Result<String> {
+        match self {
+            Self::Hash(hash) => Ok(hash.clone()),
+            Self::Plain(password) => password::hash(server.hashing(), &server.config().passwords, password.clone()).await,
+        }
+    }
+}
+
+impl Step {
+    /// Does it, and says so in the audit.
+    pub(super) async fn run(&self, server: &Server, actor: &Actor, change: &Change) -> anyhow::Result<()> {
+        let store = server.store();
+        let event = |name| {
+            let fields: Vec<&str> = change.fields.iter().map(|field| field.name).collect();
+            AuditEvent::new(server.clock().now(), name, actor.clone(), Origin::default())
+                .with("declared_in", change.declared_in.clone())
+                .with("action", change.action.as_str())
+                .with("changed", fields)
+        };
+        let saved = match self {
+            Self::InsertClient(client) => {
+                let client = Client { created_at: server.clock().now(), ..Client::clone(client) };
+                let event = event(AuditName::ClientCreated).of_client(&client.id);
+                store.write(InsertClient { client, event }).await?
+            }
+            Self::UpdateClient(client) => {
+                let event = event(AuditName::ClientUpdated).of_client(&client.id);
+                store.write(UpdateClient { client: Client::clone(client), event }).await?
+            }
+            Self::DeclareSecrets(client_id, hashes) => {
+                let name = if hashes.is_empty() { AuditName::ClientUpdated } else { AuditName::ClientSecretRotated };
+                let event = event(name).of_client(client_id);
+                store.write(DeclareClientSecrets { client_id: client_id.clone(), hashes: hashes.clone(), event }).await?;
+                Saved::Done
+            }
+            Self::DisableClient(client_id) => {
+                let event = event(AuditName::ClientDisabled).of_client(client_id);
+                store.write(SetClientDisabled { client_id: client_id.clone(), disabled: true, event }).await?
+            }
+            Self::InsertPerson(person, password) => {
+                let mut person = Person::clone(person);
+                if let Some(password) = password {
+                    person.password_hash = Some(password.hash(server).await?);
+                }
+                let event = event(AuditName::PersonCreated).about(person.id);
+                store.write(InsertPerson { person, event }).await?
+            }
+            Self::UpdatePerson(person) => {
+                let event = event(AuditName::PersonUpdated).about(person.id);
+                store.write(UpdatePerson { person: Person::clone(person), event }).await?
+            }
+            Self::InitialPassword(person_id, password) => {
+                let password_hash = password.hash(server).await?;
+                let event = event(AuditName::PasswordSet).about(*person_id);
+                // Whoever set a password meanwhile keeps it.
+                store.write(SetInitialPassword { person_id: *person_id, password_hash, event }).await?;
+                Saved::Done
+            }
+            Self::DisablePerson(person_id) => {
+                let event = event(AuditName::PersonDisabled).about(*person_id);
+                store.write(SetPersonDisabled { person_id: *person_id, disabled: true, event }).await?;
+                Saved::Done
+            }
+        };
+        if saved == Saved::Conflict {
+            bail!("a command changed it meanwhile: run 'grantor apply' again");
+        }
+        Ok(())
+    }
+}
