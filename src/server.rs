@@ -209,7 +209,7 @@ pub(crate) struct HashingGate {
     taken: Mutex<Taken>,
     /// Memory that was hashed in and is hashed in again, as long as somebody is here: clean memory costs as much as a tenth of
     /// the hashing. There is never more of it, in use and not, than there are threads.
-    memory: Mutex<Vec<Vec<Block>>>,
+    memory: Mutex<Vec<HashingMemory>>,
 }
 
 #[derive(Default)]
@@ -251,7 +251,7 @@ impl HashingGate {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn memory(&self) -> MutexGuard<'_, Vec<Vec<Block>>> {
+    fn memory(&self) -> MutexGuard<'_, Vec<HashingMemory>> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -288,19 +288,29 @@ impl Drop for Place {
 
 /// Goes with the thread that hashes: a request that is dropped meanwhile does not free its place early.
 pub(crate) struct HashingPermit {
-    memory: Vec<Block>,
+    memory: HashingMemory,
     place: Place,
     _thread: OwnedSemaphorePermit,
 }
 
 impl HashingPermit {
-    /// So many blocks to hash in, whatever is in them.
-    pub(crate) fn memory(&mut self, blocks: usize) -> Result<&mut [Block]> {
-        if let Some(missing) = blocks.checked_sub(self.memory.len()) {
-            self.memory.try_reserve_exact(missing).map_err(|_| Error::unavailable("there is no memory for hashing passwords"))?;
-            self.memory.resize(blocks, Block::new());
+    pub(crate) fn memory(&mut self) -> &mut HashingMemory {
+        &mut self.memory
+    }
+}
+
+/// What is hashed in, again and again.
+#[derive(Default)]
+pub(crate) struct HashingMemory(Vec<Block>);
+
+impl HashingMemory {
+    /// So many blocks, whatever is in them.
+    pub(crate) fn blocks(&mut self, count: usize) -> Result<&mut [Block]> {
+        if let Some(missing) = count.checked_sub(self.0.len()) {
+            self.0.try_reserve_exact(missing).map_err(|_| Error::unavailable("there is no memory for hashing passwords"))?;
+            self.0.resize(count, Block::new());
         }
-        Ok(&mut self.memory[..blocks])
+        Ok(&mut self.0[..count])
     }
 }
 
@@ -334,12 +344,12 @@ mod tests {
         let gate = HashingGate::new(2, 3);
         let mut first = gate.enter(None).await.unwrap();
         let second = gate.enter(None).await.unwrap();
-        first.memory(8).unwrap()[7].as_mut()[0] = 1;
+        first.memory().blocks(8).unwrap()[7].as_mut()[0] = 1;
         drop(first);
         let mut third = gate.enter(None).await.unwrap();
-        assert_eq!(third.memory.len(), 8);
+        assert_eq!(third.memory.0.len(), 8);
         assert!(gate.memory().is_empty());
-        assert_eq!(third.memory(16).unwrap().len(), 16);
+        assert_eq!(third.memory().blocks(16).unwrap().len(), 16);
         drop(second);
         drop(third);
         assert!(gate.memory().is_empty());

@@ -14,7 +14,7 @@ use crate::{
     config::Passwords,
     error::{Error, Result},
     secret,
-    server::{HashingGate, HashingPermit},
+    server::{HashingGate, HashingMemory},
 };
 
 /// Longer ones cannot be set; a form with one is not hashed.
@@ -48,12 +48,12 @@ impl Password {
 /// Hashes a password for the store, as a PHC string.
 pub(crate) async fn hash(gate: &Arc<HashingGate>, config: &Passwords, password: Password) -> Result<String> {
     let argon2 = argon2(config)?;
-    in_a_thread(gate, None, move |permit| hash_with(&argon2, &password, permit)).await
+    in_a_thread(gate, None, move |memory| hash_with(&argon2, &password, memory)).await
 }
 
 /// Hashes in the thread of the caller, to see how long it takes.
-pub(super) fn hash_now(config: &Passwords, password: &Password) -> Result<String> {
-    hash_with(&argon2(config)?, password)
+pub(super) fn hash_now(config: &Passwords, password: &Password, memory: &mut HashingMemory) -> Result<String> {
+    hash_with(&argon2(config)?, password, memory)
 }
 
 /// What came of comparing a password with the stored hash.
@@ -73,16 +73,16 @@ pub(crate) async fn verify(
     hash: Option<String>,
 ) -> Result<Verified> {
     let argon2 = argon2(config)?;
-    in_a_thread(gate, address, move |permit| {
-        let Some(hash) = hash else { return hash_with(&argon2, &password, permit).map(|_| Verified::No) };
+    in_a_thread(gate, address, move |memory| {
+        let Some(hash) = hash else { return hash_with(&argon2, &password, memory).map(|_| Verified::No) };
         let stored = Stored::parse(&hash).ok_or_else(|| Error::internal("a stored password hash cannot be read"))?;
-        if !stored.is_of(&password, permit)? {
+        if !stored.is_of(&password, memory)? {
             return Ok(Verified::No);
         }
         if is_same(stored.argon2.params(), argon2.params()) {
             return Ok(Verified::Yes);
         }
-        hash_with(&argon2, &password, permit).map(Verified::YesAndRehashed)
+        hash_with(&argon2, &password, memory).map(Verified::YesAndRehashed)
     })
     .await
 }
@@ -104,10 +104,10 @@ impl Stored {
         Some(Self { argon2, salt: parsed.salt?, output: parsed.hash? })
     }
 
-    fn is_of(&self, password: &Password, permit: &mut HashingPermit) -> Result<bool> {
+    fn is_of(&self, password: &Password, memory: &mut HashingMemory) -> Result<bool> {
         let mut output = [0; Output::MAX_LENGTH];
         let output = &mut output[..self.output.len()];
-        hash_into(output, &self.argon2, password, &self.salt, permit)?;
+        hash_into(output, &self.argon2, password, &self.salt, memory)?;
         Ok((*output).ct_eq(self.output.as_ref()).into())
     }
 }
@@ -120,10 +120,10 @@ fn failed<E>(_: E) -> Error {
     Error::internal("a password could not be hashed")
 }
 
-fn hash_with(argon2: &Argon2<'_>, password: &Password, permit: &mut HashingPermit) -> Result<String> {
+fn hash_with(argon2: &Argon2<'_>, password: &Password, memory: &mut HashingMemory) -> Result<String> {
     let salt = Salt::new(&secret::random::<16>()).map_err(failed)?;
     let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
-    hash_into(&mut output, argon2, password, &salt, permit)?;
+    hash_into(&mut output, argon2, password, &salt, memory)?;
     let hash = PasswordHash {
         algorithm: Algorithm::Argon2id.ident(),
         version: Some(Version::V0x13.into()),
@@ -135,9 +135,9 @@ fn hash_with(argon2: &Argon2<'_>, password: &Password, permit: &mut HashingPermi
 }
 
 /// What is in the memory does not matter: Argon2 writes each block before it reads it (RFC 9106 §3.2).
-fn hash_into(output: &mut [u8], argon2: &Argon2<'_>, password: &Password, salt: &Salt, permit: &mut HashingPermit) -> Result<()> {
-    let memory = permit.memory(argon2.params().block_count())?;
-    argon2.hash_password_into_with_memory(password.0.as_bytes(), salt, output, memory).map_err(failed)
+fn hash_into(output: &mut [u8], argon2: &Argon2<'_>, password: &Password, salt: &Salt, memory: &mut HashingMemory) -> Result<()> {
+    let blocks = memory.blocks(argon2.params().block_count())?;
+    argon2.hash_password_into_with_memory(password.0.as_bytes(), salt, output, blocks).map_err(failed)
 }
 
 fn argon2(config: &Passwords) -> Result<Argon2<'static>> {
@@ -150,10 +150,10 @@ fn argon2(config: &Passwords) -> Result<Argon2<'static>> {
 async fn in_a_thread<T: Send + 'static>(
     gate: &Arc<HashingGate>,
     address: Option<IpAddr>,
-    work: impl FnOnce(&mut HashingPermit) -> Result<T> + Send + 'static,
+    work: impl FnOnce(&mut HashingMemory) -> Result<T> + Send + 'static,
 ) -> Result<T> {
     let mut permit = gate.enter(address).await?;
-    let done = tokio::task::spawn_blocking(move || work(&mut permit));
+    let done = tokio::task::spawn_blocking(move || work(permit.memory()));
     done.await.map_err(Error::internal)?
 }
 

@@ -33,6 +33,7 @@ const SOON: Duration = Duration::from_secs(1);
 const EVERYTHING: Duration = Duration::from_hours(24 * 365);
 
 /// Whether a password may be tried.
+#[expect(clippy::large_enum_variant, reason = "made once a sign-in, and taken apart at once")]
 pub(crate) enum Admission<'a> {
     Try(Attempt<'a>),
     /// Not before so long.

@@ -20,7 +20,7 @@ use crate::{
     store::{
         Saved,
         browser_sessions::RevokeSessions,
-        people::{DeletePerson, InsertPerson, Person, SetPassword, SetPersonDisabled, UpdatePerson},
+        people::{DeletePerson, DisablePerson, EnablePerson, InsertPerson, Person, SetPassword, UpdatePerson},
     },
 };
 
@@ -351,8 +351,12 @@ impl One {
         let name = if disabled { AuditName::PersonDisabled } else { AuditName::PersonEnabled };
         let person = self.with_person(async |server, person| {
             let event = event(server, name, person.id);
-            let throttle = throttle::account_key(server, &person.email_key);
-            server.store().write(SetPersonDisabled { person_id: person.id, disabled, throttle, event }).await?;
+            if disabled {
+                server.store().write(DisablePerson { person_id: person.id, event }).await?;
+            } else {
+                let throttle = throttle::account_key(server, &person.email_key);
+                server.store().write(EnablePerson { person_id: person.id, throttle, event }).await?;
+            }
             Ok(person)
         });
         let person = person.await?;

@@ -13,7 +13,7 @@ use crate::{
     store::{
         Saved,
         clients::{DeclareClientSecrets, InsertClient, SetClientDisabled, UpdateClient},
-        people::{InsertPerson, Person, SetInitialPassword, SetPersonDisabled, UpdatePerson},
+        people::{DisablePerson, InsertPerson, Person, SetInitialPassword, UpdatePerson},
     },
 };
 
@@ -96,7 +96,7 @@ impl Step {
             }
             Self::DisablePerson(person_id) => {
                 let event = event(AuditName::PersonDisabled).about(*person_id);
-                store.write(SetPersonDisabled { person_id: *person_id, disabled: true, event }).await?;
+                store.write(DisablePerson { person_id: *person_id, event }).await?;
                 Saved::Done
             }
         };

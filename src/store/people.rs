@@ -206,29 +206,39 @@ impl Verb for Rehash {
     }
 }
 
-/// Disables a person, which ends every session and everything issued before, or enables them again.
-pub(crate) struct SetPersonDisabled {
+/// Disables a person, which ends every session and everything issued before.
+pub(crate) struct DisablePerson {
     pub person_id: Uuid,
-    pub disabled: bool,
-    /// Whose failures are forgotten when they are enabled.
-    pub throttle: ThrottleKey,
     pub event: AuditEvent,
 }
 
-impl Verb for SetPersonDisabled {
+impl Verb for DisablePerson {
     type Told = ();
     const EXTENT: Extent = Extent::Several;
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
         const DISABLE: &str = "UPDATE people SET disabled_at = $2, tokens_not_before = $2 WHERE id = $1";
+        run!(conn, db => sqlx::query(DISABLE).bind(self.person_id).bind(self.event.at).execute(db).await.map(drop)?);
+        end_everything(conn, self.person_id, self.event.at).await?;
+        audit_events::insert(conn, &self.event).await
+    }
+}
+
+/// Enables a person again, and forgets the failed sign-ins of their account.
+pub(crate) struct EnablePerson {
+    pub person_id: Uuid,
+    pub throttle: ThrottleKey,
+    pub event: AuditEvent,
+}
+
+impl Verb for EnablePerson {
+    type Told = ();
+    const EXTENT: Extent = Extent::Several;
+
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
         const ENABLE: &str = "UPDATE people SET disabled_at = NULL WHERE id = $1";
-        if self.disabled {
-            run!(conn, db => sqlx::query(DISABLE).bind(self.person_id).bind(self.event.at).execute(db).await.map(drop)?);
-            end_everything(conn, self.person_id, self.event.at).await?;
-        } else {
-            run!(conn, db => sqlx::query(ENABLE).bind(self.person_id).execute(db).await.map(drop)?);
-            throttles::forget_account(conn, &self.throttle).await?;
-        }
+        run!(conn, db => sqlx::query(ENABLE).bind(self.person_id).execute(db).await.map(drop)?);
+        throttles::forget_account(conn, &self.throttle).await?;
         audit_events::insert(conn, &self.event).await
     }
 }
