@@ -60,7 +60,7 @@ proptest! {
     /// OAuth 2.1 §3.1, RFC 8707 §2: whatever is sent twice is refused, but for `resource`; and so is NUL.
     #[test]
     fn a_parameter_is_sent_once_unless_it_is_resource(
-        pairs in prop::collection::vec((select(&["a", "b", "c", "scope", "resource", "Resource", "resource "][..]), "[a\u{0}]{0,2}"), 0..6)
+        pairs in prop::collection::vec((select(&["a", "a", "b", "resource", "Resource"][..]), prop_oneof![15 => "a{0,2}", 1 => "a?\u{0}"]), 0..6)
     ) {
         let params = Params::parse(&encode(pairs.iter().map(|(name, value)| (*name, value.as_str().into()))));
         let sent: Vec<_> = pairs.iter().filter(|(_, value)| !value.is_empty()).collect();
