@@ -182,10 +182,12 @@ impl List {
 
 impl Rotate {
     async fn run(self) -> Result<(), Failure> {
-        let now = self.now;
-        let rotated = self.common.config.with_server(async |server| match now {
-            true => Ok(Rotated::Done { signs_from: server.rotation().withdraw().await? }),
-            false => Ok(server.rotation().rotate().await?),
+        let is_emergency = self.now;
+        let rotated = self.common.config.with_server(async |server| {
+            if is_emergency {
+                return Ok(Rotated::Done { signs_from: server.rotation().withdraw().await? });
+            }
+            Ok(server.rotation().rotate().await?)
         });
         match rotated.await? {
             Rotated::AlreadyScheduled { signs_from } => Err(Failure::Refused(format!(

@@ -117,7 +117,7 @@ impl Rotation<'_> {
     }
 
     /// What is to be done with these keys now, by their times alone.
-    pub(crate) fn due<'k>(self, keys: &'k [StoredKey]) -> Due<'k> {
+    pub(crate) fn due(self, keys: &[StoredKey]) -> Due<'_> {
         let now = self.clock.now();
         let schedule = self.schedule();
         let mut due = Due::default();

@@ -143,7 +143,7 @@ on_databases! { [Sqlite, Postgres]
         run_json(database, &["keys", "rotate", "--now", "--json"]);
         let states = states();
         assert_eq!(states.iter().filter(|(_, state)| state == "active").count(), 2, "{states:?}");
-        assert!(states.iter().all(|(_, state)| state == "active" || state == "removed"), "{states:?}");
+        assert!(states.iter().all(|(_, state)| state == "active" || state == "retired"), "{states:?}");
     }
 
     /// A rotation sets the end of the keys in force, and of no others: not of those that have one already.
