@@ -137,6 +137,14 @@ impl TestServer {
         Self { router: routes::router(&server), path: path_of_issuer(settings), clock, database, server }
     }
 
+    /// Starts a server on a database without a table.
+    pub async fn first_start(backend: Backend, settings: &[(&str, &str)]) -> Self {
+        let database = Database::empty(backend).await;
+        let clock = Clock::moved_from(START);
+        let server = Server::start(config(&database, settings), clock.clone()).await.unwrap();
+        Self { router: routes::router(&server), clock, database, server }
+    }
+
     /// A second node on the same database, with the same clock. `SQLite` serves one node, so this is for Postgres.
     pub async fn another_node(&self) -> Self {
         self.node_with(&[]).await
