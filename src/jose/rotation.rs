@@ -270,7 +270,7 @@ struct Generated {
     key: SigningKey,
 }
 
-/// New keys in this order, made where it keeps nobody waiting.
+/// New keys in this order, tried once, made where it keeps nobody waiting.
 async fn generate(algorithms: Vec<Algorithm>) -> Result<Vec<Generated>> {
     if algorithms.is_empty() {
         return Ok(Vec::new());
@@ -278,6 +278,7 @@ async fn generate(algorithms: Vec<Algorithm>) -> Result<Vec<Generated>> {
     let generate = |algorithm| {
         let pkcs8 = SigningKey::generate(algorithm)?;
         let key = SigningKey::from_pkcs8(algorithm, &pkcs8)?;
+        key.test(algorithm)?;
         Ok(Generated { algorithm, pkcs8, key })
     };
     tokio::task::spawn_blocking(move || algorithms.into_iter().map(generate).collect()).await.map_err(Error::internal)?

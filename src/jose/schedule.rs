@@ -57,7 +57,8 @@ impl Schedule {
         published_at.after(self.jwks_max_age + self.clock_margin)
     }
 
-    /// When nobody needs a key any more that signs until this time: its last token has expired, also by clocks that differ.
+    /// When nobody needs a key any more that signs until this time: its last token has expired, also by clocks that differ and
+    /// for resource servers that allow a leeway (RFC 9068 §4).
     pub(crate) fn removed_at(self, signs_until: Timestamp) -> Timestamp {
         signs_until.after(self.access_token_ttl + self.jwks_max_age + self.clock_margin)
     }

@@ -106,6 +106,13 @@ impl SigningKey {
         Ok(token)
     }
 
+    /// Signs and verifies once.
+    pub(crate) fn test(&self, algorithm: Algorithm) -> Result<()> {
+        let token = self.sign_access_token(&serde_json::json!({}))?;
+        let verified = self.verify::<serde_json::Value>(algorithm, &token);
+        verified.map(drop).ok_or_else(|| Error::internal("a signing key does not verify what it signed"))
+    }
+
     /// The claims of a token with a valid signature of this key. Times, issuer and audience are the caller's to check:
     /// they go by our clock, not the library's.
     pub(crate) fn verify<T: DeserializeOwned>(&self, algorithm: Algorithm, token: &str) -> Option<T> {

@@ -1,7 +1,7 @@
 //! Keys over time: what the job `rotate_keys` does by the rows alone, and that a cached JWKS always has the key.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 
@@ -97,11 +97,11 @@ on_every_backend! {
     async fn former_keys_keep_their_public_half_for_a_while(server) {
         server.advance(90 * DAY);
         server.run_jobs().await;
-        let private = server.opened_keys().await;
+        let private: BTreeMap<String, Vec<u8>> = server.unsealed_keys("1 = 1").await.into_iter().collect();
         assert_eq!(private.len(), 5, "two of each algorithm and that of refresh tokens");
         server.advance(11 * 60 + 21 * 60 + 1);
         server.run_jobs().await;
-        let former = server.opened_keys().await.into_iter().filter(|(kid, sealed)| private[kid] != *sealed).collect::<Vec<_>>();
+        let former = server.unsealed_keys("1 = 1").await.into_iter().filter(|(kid, sealed)| private[kid] != *sealed).collect::<Vec<_>>();
         assert_eq!(former.len(), 2);
         for (kid, sealed) in former {
             let public: serde_json::Value = serde_json::from_slice(&sealed).unwrap();
@@ -166,6 +166,18 @@ on_every_backend! {
         assert_eq!(published(&node).await.len(), 4);
         server.advance(4);
         assert_eq!(published(&node).await.len(), 2);
+        node.close().await;
+    }
+
+    /// Whoever can write to the database adds no key that resource servers trust: what is sealed counts, not `public_jwk`.
+    async fn a_public_key_in_the_database_is_not_believed(server) {
+        let before = server.get("/oauth/jwks").await.json();
+        server.database.execute("UPDATE keys SET public_jwk = '{\"kty\": \"EC\"}' WHERE purpose = 'signature'").await;
+        let node = server.another_node().await;
+        assert_eq!(node.get("/oauth/jwks").await.json(), before);
+        server.database.execute("UPDATE keys SET kid = 'forged' WHERE algorithm = 'ES256'").await;
+        server.advance(1);
+        assert_eq!(node.get("/oauth/jwks").await.json(), before);
         node.close().await;
     }
 
@@ -293,13 +305,19 @@ const SHORT: &[(&str, &str)] = &[
     ("GRANTOR_KEYS__JWKS_MAX_AGE", "10s"),
     ("GRANTOR_KEYS__CLOCK_MARGIN", "1s"),
     ("GRANTOR_KEYS__ROTATION_INTERVAL", "20s"),
-    ("GRANTOR_TOKENS__ACCESS_TOKEN_TTL", "5s"),
+    ("GRANTOR_TOKENS__ACCESS_TOKEN_TTL", "15s"),
 ];
+
+/// How old the keys in a node's memory may be.
+const OLDEST_KEYS: Duration = Duration::from_millis(500);
 
 /// Nodes under load, and resource servers that keep the JWKS as long as they may.
 struct World {
     nodes: Vec<TestServer>,
     apis: Vec<ResourceServer>,
+    /// Copies of the JWKS of every moment and node, while they may be kept: whenever a key comes or goes, some are from just before.
+    copies: Vec<ResourceServer>,
+    unknown: Vec<String>,
     /// Tokens with the time until which they must be taken.
     live: VecDeque<(Duration, String)>,
     since: Duration,
@@ -310,7 +328,7 @@ impl World {
         let node = TestServer::start(backend, SHORT).await;
         node.client("app").await;
         let apis = (0..2).map(|_| ResourceServer::default()).collect();
-        Self { nodes: vec![node], apis, live: VecDeque::new(), since: Duration::ZERO }
+        Self { nodes: vec![node], apis, copies: Vec::new(), unknown: Vec::new(), live: VecDeque::new(), since: Duration::ZERO }
     }
 
     /// Another node with this algorithm, or the node of this number anew.
@@ -323,7 +341,7 @@ impl World {
         }
     }
 
-    /// The load of some time, in steps that leave every node with keys that are up to 499 ms old.
+    /// The load of some time, in small steps.
     async fn load_for(&mut self, time: Duration) {
         let end = self.since + time;
         for step in 0.. {
@@ -338,28 +356,35 @@ impl World {
     }
 
     async fn live_a_moment(&mut self, step: usize) {
-        let node = &self.nodes[step % self.nodes.len()];
-        if step % 4 == 0 {
-            node.run_jobs().await;
+        // Before the jobs, and as if it came later: so answers a node whose keys are as old as they may be.
+        for node in &self.nodes {
+            let mut copy = ResourceServer::default();
+            copy.keep(&node.get("/oauth/jwks").await, self.since + OLDEST_KEYS);
+            self.copies.push(copy);
+        }
+        if step.is_multiple_of(4) {
+            self.nodes[step / 4 % self.nodes.len()].run_jobs().await;
         }
         // Each fetches when it must, from whichever node the turn is at.
-        for (number, api) in self.apis.iter_mut().enumerate() {
-            let late = Duration::from_millis(170 * number as u64);
-            if api.must_fetch(self.since) && (api.fetches > 0 || self.since >= late) {
-                let node = &self.nodes[(step + number) % self.nodes.len()];
-                api.keep(&node.get("/oauth/jwks").await, self.since);
-            }
+        for (number, api) in self.apis.iter_mut().enumerate().filter(|(_, api)| api.must_fetch(self.since)) {
+            let node = &self.nodes[(step + number) % self.nodes.len()];
+            api.keep(&node.get("/oauth/jwks").await, self.since);
         }
+        let (kept, expired) = std::mem::take(&mut self.copies).into_iter().partition(|copy| !copy.must_fetch(self.since));
+        self.copies = kept;
+        self.unknown.extend(Vec::into_iter(expired).flat_map(|copy| copy.unknown));
         for node in &self.nodes {
             let app = App { server: node, id: "app".to_owned(), secret: Some("secret-of-app".to_owned()), redirect_uri: String::new() };
             let token = app.client_credentials(&[]).await.access_token();
-            self.apis.iter_mut().filter(|api| api.fetches > 0).for_each(|api| api.verify(&token));
-            self.live.push_back((self.since + Duration::from_millis(4_499), token));
+            self.apis.iter_mut().for_each(|api| api.verify(&token));
+            self.copies.iter_mut().for_each(|copy| copy.meet(&token));
+            self.live.push_back((self.since + Duration::from_millis(14_499), token));
         }
         // The last moment of a token: its key may have retired since.
         while self.live.front().is_some_and(|(until, _)| *until <= self.since) {
             let (_, token) = self.live.pop_front().unwrap();
             self.apis.iter_mut().for_each(|api| api.verify(&token));
+            self.copies.iter_mut().for_each(|copy| copy.meet(&token));
         }
     }
 
@@ -388,6 +413,8 @@ async fn a_cached_jwks_has_the_key_of_every_token(backend: Backend) {
         world.load_for(Duration::from_secs(35)).await;
     }
 
+    world.unknown.extend(world.copies.drain(..).flat_map(|copy| copy.unknown));
+    assert_eq!(world.unknown, Vec::<String>::new());
     for api in &world.apis {
         assert_eq!(api.unknown, Vec::<String>::new());
         assert!(api.fetches > 12 && api.verified > 500, "{} {}", api.fetches, api.verified);

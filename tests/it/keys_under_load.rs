@@ -30,7 +30,7 @@ const NEARLY_EXPIRED: Duration = Duration::from_millis(900);
 /// How many keys of one algorithm the run must see when nobody says how long it takes.
 const KEYS_IN_TURN: usize = 3;
 const LOADERS: usize = 2;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Nodes of one issuer: as many as the database serves.
 fn start_nodes(database: &Database) -> Vec<Process> {

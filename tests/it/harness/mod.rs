@@ -142,7 +142,7 @@ impl TestServer {
         let database = Database::empty(backend).await;
         let clock = Clock::moved_from(START);
         let server = Server::start(config(&database, settings), clock.clone()).await.unwrap();
-        Self { router: routes::router(&server), clock, database, server }
+        Self { router: routes::router(&server), path: path_of_issuer(settings), clock, database, server }
     }
 
     /// A second node on the same database, with the same clock. `SQLite` serves one node, so this is for Postgres.

@@ -1,6 +1,6 @@
 //! What an operator does while the server runs, and the keys that only the server should have.
 
-use std::{collections::BTreeMap, ops::AsyncFnMut, time::Duration};
+use std::{ops::AsyncFnMut, time::Duration};
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},

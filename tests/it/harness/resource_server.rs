@@ -35,6 +35,14 @@ impl ResourceServer {
         self.fetches += 1;
     }
 
+    /// Notes the key of a token if the JWKS does not have it.
+    pub fn meet(&mut self, token: &str) {
+        let kid = jsonwebtoken::decode_header(token).unwrap().kid.unwrap();
+        if self.jwks.as_ref().is_none_or(|jwks| jwks.find(&kid).is_none()) {
+            self.unknown.push(kid);
+        }
+    }
+
     /// Verifies the signature with the key that the token names. What is no valid signature of a known key panics.
     #[track_caller]
     pub fn verify(&mut self, token: &str) {
