@@ -79,6 +79,8 @@ pub enum Actor {
     /// Someone with the command line.
     Operator,
     Person(Uuid),
+    /// The server itself, by a job.
+    Server,
     /// Someone at a browser who is not, or not yet, signed in.
     Stranger,
 }
@@ -90,6 +92,7 @@ impl fmt::Display for Actor {
             Self::Configuration => f.write_str("configuration"),
             Self::Operator => f.write_str("operator"),
             Self::Person(id) => write!(f, "person:{id}"),
+            Self::Server => f.write_str("server"),
             Self::Stranger => f.write_str("stranger"),
         }
     }

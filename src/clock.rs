@@ -110,6 +110,13 @@ impl Clock {
             now.fetch_add(micros(by), Ordering::SeqCst);
         }
     }
+
+    /// Moves such a clock back, as when a machine's clock was wrong.
+    pub fn set_back(&self, by: Duration) {
+        if let Source::Moved(now) = &self.0 {
+            now.fetch_sub(micros(by), Ordering::SeqCst);
+        }
+    }
 }
 
 #[cfg(test)]

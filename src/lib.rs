@@ -65,7 +65,7 @@ mod pages;
 mod endpoints;
 
 /// What happens without a request.
-mod jobs;
+pub mod jobs;
 
 /// Every URL.
 pub mod routes;

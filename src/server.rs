@@ -27,7 +27,7 @@ use crate::{
     clock::Clock,
     config::{Config, DatabaseUrl, MasterKeySource},
     error::{Error, Result},
-    jose::{self, KeyRing, rotation},
+    jose::{self, Algorithm, KeyRing, rotation::Rotation, schedule::Schedule},
     oauth::{Client, ClientId, Document, metadata::Metadata},
     secret::{self, MasterKey},
     store::{FirstStart, Migrations, Store, settings, throttles::Parties},
@@ -59,9 +59,27 @@ struct Inner {
 impl Server {
     /// Opens the store and, under the lock of the first start, migrates it and makes what is missing: master key, keys.
     pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
-        jose::install_provider();
         let (store, master_key) = open(&config, &clock).await?;
-        let keys = KeyRing::load(store.clone(), Arc::clone(&master_key), clock.clone()).await.context("the keys cannot be loaded")?;
+        let rotation = Rotation { store: &store, master_key: &master_key, config: &config, clock: &clock };
+        let algorithms = rotation.select_algorithm().await?;
+        Self::with(config, clock, store, master_key, algorithms).await
+    }
+
+    /// The same for a command, which signs nothing, and may run with other settings than the server.
+    pub(crate) async fn for_a_command(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        let (store, master_key) = open(&config, &clock).await?;
+        Self::with(config, clock, store, master_key, Vec::new()).await
+    }
+
+    async fn with(
+        config: Config,
+        clock: Clock,
+        store: Store,
+        master_key: Arc<MasterKey>,
+        access_token_algorithms: Vec<Algorithm>,
+    ) -> anyhow::Result<Self> {
+        let keys = KeyRing::load(store.clone(), Arc::clone(&master_key), clock.clone(), Schedule::of(&config), access_token_algorithms);
+        let keys = keys.await.context("the keys cannot be loaded")?;
         Ok(Self(Arc::new(Inner {
             hashing: HashingGate::new(config.passwords.hashing_threads, config.passwords.hashing_queue),
             sign_ins: Turns::new(SIGN_INS_IN_LINE),
@@ -91,6 +109,11 @@ impl Server {
 
     pub(crate) fn master_key(&self) -> &MasterKey {
         &self.0.master_key
+    }
+
+    /// What changes the keys.
+    pub(crate) fn rotation(&self) -> Rotation<'_> {
+        Rotation { store: &self.0.store, master_key: &self.0.master_key, config: &self.0.config, clock: &self.0.clock }
     }
 
     pub(crate) fn keys(&self) -> &KeyRing {
@@ -154,7 +177,7 @@ pub(crate) async fn open(config: &Config, clock: &Clock) -> anyhow::Result<(Stor
             store.write(settings::KeepSetting { name: settings::MASTER_KEY_FINGERPRINT, value }).await?;
         }
     }
-    rotation::ensure_keys(&store, &master_key, clock.now()).await?;
+    Rotation { store: &store, master_key: &master_key, config, clock }.ensure_keys().await?;
     Ok((store, master_key))
 }
 

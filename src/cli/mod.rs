@@ -112,7 +112,7 @@ async fn with_server_of<T>(mut config: Config, work: impl AsyncFnOnce(&Server) -
     // Such a command writes once: it needs no pool.
     config.database.max_connections = 2;
     telemetry::begin_quietly(&config);
-    let server = Server::start(config, Clock::system()).await?;
+    let server = Server::for_a_command(config, Clock::system()).await?;
     let done = work(&server).await;
     server.close().await;
     done

@@ -44,12 +44,36 @@ pub(super) fn check(
         mistakes.push(said.mistake(longer_than(refresh.0)));
     }
 
+    check_rotation(settings, given, mistakes);
     check_hash_strength(&settings.passwords, issuer, given, mistakes);
     gave_way
 }
 
 fn longer_than(limit: &str) -> String {
     format!("must not be longer than {limit}: shorten it, or lengthen {limit}")
+}
+
+/// A key that is due for rotation before it signs would never sign; one that is due before its tokens end would pile up.
+fn check_rotation(settings: &Settings, given: &BTreeMap<String, Given>, mistakes: &mut Mistakes) {
+    const INTERVAL: &str = "keys.rotation_interval";
+    let Some(said) = given.get(INTERVAL) else { return };
+    let keys = &settings.keys;
+    if keys.rotation_interval.is_zero()
+        || mistakes.concern(&[INTERVAL, "keys.jwks_max_age", "keys.clock_margin", "tokens.access_token_ttl"])
+    {
+        return;
+    }
+    if keys.rotation_interval <= keys.jwks_max_age + keys.clock_margin {
+        mistakes.push(said.mistake(
+            "must be longer than keys.jwks_max_age and keys.clock_margin together, for so long a new key waits before it signs: \
+             lengthen it, or shorten these; 0s turns rotation off",
+        ));
+    } else if keys.rotation_interval < settings.tokens.access_token_ttl {
+        mistakes.push(said.mistake(
+            "must not be shorter than tokens.access_token_ttl, for so long an old key stays published: lengthen it, or shorten \
+             tokens.access_token_ttl; 0s turns rotation off",
+        ));
+    }
 }
 
 fn check_hash_strength(passwords: &Passwords, issuer: Option<&Issuer>, given: &BTreeMap<String, Given>, mistakes: &mut Mistakes) {

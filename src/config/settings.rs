@@ -122,7 +122,8 @@ pub struct Tokens {
     #[config(default = "10m", deserialize_with = Within::<1, DAY>::duration)]
     pub access_token_ttl: Duration,
 
-    /// What access tokens are signed with: `ES256` or `RS256`.
+    /// What access tokens are signed with: `ES256`, `RS256`, `PS256` or `EdDSA` (Ed25519). A key is made when it is first
+    /// selected. Where the JWKS is known already, it signs once every cache has it, and the algorithm before goes on until then.
     #[config(default = "ES256")]
     pub access_token_alg: AccessTokenAlg,
 
@@ -212,6 +213,16 @@ pub struct Keys {
     /// How long resource servers may keep the JWKS, and so how long a new key waits before it signs (1s to 1d).
     #[config(default = "10m", deserialize_with = Within::<1, DAY>::duration)]
     pub jwks_max_age: Duration,
+
+    /// How old the newest key of an algorithm becomes before the server makes the next (0s to 3650d). `0s`: the server rotates
+    /// nothing, `grantor keys rotate` does. Longer than `jwks_max_age` and `clock_margin` together, and than an access token lives.
+    #[config(default = "90d", deserialize_with = Within::<0, { 3650 * DAY }>::duration)]
+    pub rotation_interval: Duration,
+
+    /// What the clocks of nodes and resource servers may differ, and answers may take: by so much longer a new key waits, and
+    /// an old one stays (1s to 1h).
+    #[config(default = "60s", deserialize_with = Within::<1, HOUR>::duration)]
+    pub clock_margin: Duration,
 }
 
 /// `[limits]`
@@ -248,6 +259,9 @@ pub struct Limits {
 pub enum AccessTokenAlg {
     Es256,
     Rs256,
+    Ps256,
+    #[serde(rename = "EdDSA")]
+    EdDsa,
 }
 
 /// Whether people are told apart by the address of the connection.

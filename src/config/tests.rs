@@ -251,6 +251,30 @@ fn weak_password_hashes_are_refused_except_on_loopback() {
 }
 
 #[test]
+fn keys_rotate_no_sooner_than_they_sign_and_their_tokens_end() {
+    let short = [("GRANTOR_KEYS__JWKS_MAX_AGE", "1s"), ("GRANTOR_KEYS__CLOCK_MARGIN", "1s"), ("GRANTOR_TOKENS__ACCESS_TOKEN_TTL", "3s")];
+    let interval =
+        |interval: &str, others: &[(&str, &str)]| environment(&[&[("GRANTOR_KEYS__ROTATION_INTERVAL", interval)], others].concat());
+    assert_eq!(accepted(Sources::default()).keys.rotation_interval, Duration::from_hours(90 * 24));
+    for (shortest, others) in [("11m 1s", &[][..]), ("3s", &short), ("0s", &[]), ("0s", &short)] {
+        accepted(interval(shortest, others));
+    }
+    assert_refused(interval("11m", &[]), &["keys.rotation_interval = \"11m\"", "keys.jwks_max_age and keys.clock_margin together"]);
+    assert_refused(interval("2s", &short), &["keys.jwks_max_age and keys.clock_margin together"]);
+    assert_refused(interval("3h", &[("GRANTOR_TOKENS__ACCESS_TOKEN_TTL", "4h")]), &["shorter than tokens.access_token_ttl", "0s turns"]);
+}
+
+#[test]
+fn the_algorithm_is_spelled_as_registered() {
+    let alg = |name: &str| environment(&[("GRANTOR_TOKENS__ACCESS_TOKEN_ALG", name)]);
+    let of = |name: &str| accepted(alg(name)).tokens.access_token_alg;
+    assert_eq!(["RS256", "PS256", "EdDSA"].map(of), [AccessTokenAlg::Rs256, AccessTokenAlg::Ps256, AccessTokenAlg::EdDsa]);
+    for unknown in ["Ed25519", "EDDSA", "ES384", "HS256", "none"] {
+        assert_refused(alg(unknown), &["expected one of `ES256`, `RS256`, `PS256`, `EdDSA`"]);
+    }
+}
+
+#[test]
 fn scopes_are_sentences_in_the_file_only() {
     let config = accepted(file("[scopes]\n\"read:orders\" = \"See your orders\""));
     assert_eq!(config.scopes["read:orders"], "See your orders");

@@ -8,6 +8,6 @@ use crate::{server::Server, web::json_error::JsonError};
 
 /// `GET /oauth/jwks`
 pub(crate) async fn get(State(server): State<Server>, headers: HeaderMap) -> Result<Response, JsonError> {
-    let jwks = server.keys().jwks().await?;
-    Ok(cacheable(&headers, &jwks, server.config().keys.jwks_max_age.as_secs()))
+    let (jwks, max_age) = server.keys().jwks().await?;
+    Ok(cacheable(&headers, &jwks, max_age.as_secs()))
 }

@@ -8,19 +8,19 @@ use std::{
 use serde_json::json;
 use tokio::{sync::Mutex, time::Instant};
 
-use super::signing_key::{Algorithm, SigningKey};
+use super::{Algorithm, schedule::Schedule, signing_key::SigningKey};
 use crate::{
     clock::{Clock, Timestamp},
     error::{Error, Result},
     oauth::Document,
     secret::{MacKey, MasterKey},
-    store::{Store, keys::StoredKey},
+    store::{
+        Store,
+        keys::{SIGNATURE, StoredKey},
+    },
 };
 
-/// `keys.purpose` of a signing key.
-pub(crate) const SIGNATURE: &str = "signature";
-/// `keys.purpose` of the key that refresh tokens are protected with; its `kid` ends with its number.
-pub(crate) const REFRESH_TOKEN_MAC: &str = "refresh_token_mac";
+/// How the key that refresh tokens are protected with is called, before its number.
 const REFRESH_TOKEN_MAC_KID: &str = "refresh-token-";
 
 /// How old the keys in memory may be: other nodes and the command line change them in the store.
@@ -31,6 +31,9 @@ struct Keys {
     signing: Vec<Member>,
     macs: Vec<(u16, Arc<MacKey>)>,
     jwks: Document,
+    /// As of when the rows were read ...
+    known_at: Timestamp,
+    /// ... and as of when that was last tried.
     loaded_at: Timestamp,
     loaded: Instant,
 }
@@ -42,21 +45,14 @@ struct Member {
     stored: StoredKey,
 }
 
-impl Member {
-    fn is_published(&self, now: Timestamp) -> bool {
-        self.stored.published_at <= now && self.stored.removed_at.is_none_or(|removed_at| now < removed_at)
-    }
-
-    fn signs(&self, now: Timestamp) -> bool {
-        self.stored.signs_from <= now && self.stored.signs_until.is_none_or(|until| now < until)
-    }
-}
-
 /// The keys of this server.
 pub(crate) struct KeyRing {
     store: Store,
     master_key: Arc<MasterKey>,
     clock: Clock,
+    schedule: Schedule,
+    /// What access tokens are signed with, in this order of preference.
+    access_token_algorithms: Vec<Algorithm>,
     current: RwLock<Arc<Keys>>,
     /// Held by the one who reloads; the others wait for it.
     reloading: Mutex<()>,
@@ -64,40 +60,47 @@ pub(crate) struct KeyRing {
 
 impl KeyRing {
     /// Loads the keys, and signs once with each: the first random number of a process is slow, and a bad key shows.
-    pub(crate) async fn load(store: Store, master_key: Arc<MasterKey>, clock: Clock) -> Result<Self> {
+    pub(crate) async fn load(
+        store: Store,
+        master_key: Arc<MasterKey>,
+        clock: Clock,
+        schedule: Schedule,
+        access_token_algorithms: Vec<Algorithm>,
+    ) -> Result<Self> {
         let keys = Keys::load(&store, &master_key, clock.now(), None).await?;
         for member in &keys.signing {
-            let token = member.key.sign_access_token(&json!({}))?;
-            if member.key.verify::<serde_json::Value>(member.algorithm, &token).is_none() {
-                return Err(Error::internal("a signing key does not verify what it signed"));
-            }
+            member.key.test(member.algorithm)?;
         }
-        Ok(Self { store, master_key, clock, current: RwLock::new(Arc::new(keys)), reloading: Mutex::default() })
+        let current = RwLock::new(Arc::new(keys));
+        Ok(Self { store, master_key, clock, schedule, access_token_algorithms, current, reloading: Mutex::default() })
     }
 
-    /// The key that signs with `algorithm` now.
-    pub(crate) async fn signing_key(&self, algorithm: Algorithm) -> Result<Arc<SigningKey>> {
+    /// The key that signs access tokens now: of the selected algorithm, or of the one before while its key may not sign yet.
+    pub(crate) async fn access_token_key(&self) -> Result<Arc<SigningKey>> {
         let now = self.clock.now();
         let keys = self.keys().await?;
-        let signing = keys.signing.iter().filter(|member| member.algorithm == algorithm && member.signs(now));
-        // Two may overlap by a clock's difference: the newer one signs.
-        let member = signing.max_by_key(|member| member.stored.signs_from);
-        member
+        let preferred = self.access_token_algorithms.iter().chain(Algorithm::ALL);
+        preferred
+            .clone()
+            .find_map(|algorithm| keys.in_force(*algorithm, now))
+            // A clock that is behind puts off every key: the one that was the first to sign is the one that is longest known.
+            .or_else(|| preferred.clone().find_map(|algorithm| keys.first_to_sign(*algorithm, now)))
             .map(|member| Arc::clone(&member.key))
-            .ok_or_else(|| Error::internal("no signing key is in force: run 'grantor keys rotate --now'"))
+            .ok_or_else(|| Error::internal("there is no signing key: run 'grantor keys rotate --now'"))
     }
 
     /// The claims of a token that one of our keys signed, and that was not withdrawn since.
     pub(crate) async fn verify<T: serde::de::DeserializeOwned>(&self, kid: &str, token: &str) -> Result<Option<T>> {
         let now = self.clock.now();
         let keys = self.keys().await?;
-        let member = keys.signing.iter().find(|member| member.key.kid == kid && member.is_published(now));
+        let member = keys.signing.iter().find(|member| member.key.kid == kid && member.stored.is_published(now));
         Ok(member.and_then(|member| member.key.verify(member.algorithm, token)))
     }
 
-    /// The published keys (RFC 7517 §5), as of the last load.
-    pub(crate) async fn jwks(&self) -> Result<Document> {
-        Ok(self.keys().await?.jwks.clone())
+    /// The published keys (RFC 7517 §5), as of the last load, and how long they may be kept.
+    pub(crate) async fn jwks(&self) -> Result<(Document, Duration)> {
+        let keys = self.keys().await?;
+        Ok((keys.jwks.clone(), self.schedule.max_age(keys.known_at, self.clock.now())))
     }
 
     /// The key that protects new refresh tokens, with its number.
@@ -152,12 +155,24 @@ impl KeyRing {
 }
 
 impl Keys {
+    /// Two may overlap by a clock's difference: the newer one signs.
+    fn in_force(&self, algorithm: Algorithm, now: Timestamp) -> Option<&Member> {
+        let signing = self.signing.iter().filter(|member| member.algorithm == algorithm && member.stored.signs(now));
+        signing.max_by_key(|member| member.stored.signs_from)
+    }
+
+    fn first_to_sign(&self, algorithm: Algorithm, now: Timestamp) -> Option<&Member> {
+        let published = self.signing.iter().filter(|member| member.algorithm == algorithm && member.stored.is_published(now));
+        published.filter(|member| !member.stored.signed_until(now)).min_by_key(|member| member.stored.signs_from)
+    }
+
     /// The same keys, to be used until the next try.
     fn loaded_again(&self, now: Timestamp) -> Self {
         Self {
             signing: self.signing.clone(),
             macs: self.macs.clone(),
             jwks: jwks(&self.signing, now),
+            known_at: self.known_at,
             loaded_at: now,
             loaded: Instant::now(),
         }
@@ -184,12 +199,12 @@ impl Keys {
             }
         }
         let jwks = jwks(&signing, now);
-        Ok(Self { signing, macs, jwks, loaded_at: now, loaded: Instant::now() })
+        Ok(Self { signing, macs, jwks, known_at: now, loaded_at: now, loaded: Instant::now() })
     }
 }
 
 fn jwks(signing: &[Member], now: Timestamp) -> Document {
-    let published: Vec<_> = signing.iter().filter(|member| member.is_published(now)).map(|member| &member.key.jwk).collect();
+    let published: Vec<_> = signing.iter().filter(|member| member.stored.is_published(now)).map(|member| &member.key.jwk).collect();
     Document::new(json!({ "keys": published }).to_string())
 }
 

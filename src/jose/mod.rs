@@ -1,12 +1,15 @@
 //! Signing keys, JWS (RFC 7515) and the JWKS (RFC 7517). The only user of signature crates.
 
+mod algorithm;
 mod key_ring;
 mod signing_key;
 mod verified;
 
 pub(crate) mod rotation;
+pub(crate) mod schedule;
 
-pub(crate) use key_ring::{KeyRing, SIGNATURE};
+pub(crate) use algorithm::Algorithm;
+pub(crate) use key_ring::KeyRing;
 
 /// What the header of an access token says (RFC 9068 §2.1).
 pub(crate) const ACCESS_TOKEN_TYPE: &str = "at+jwt";

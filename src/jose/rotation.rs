@@ -1,36 +1,36 @@
 //! Making keys and replacing them without an outage: publish first, sign later, remove last.
 
-use std::time::Duration;
-
 use super::{
-    key_ring::{REFRESH_TOKEN_MAC, SIGNATURE, mac_kid},
-    signing_key::{Algorithm, SigningKey},
+    Algorithm,
+    key_ring::mac_kid,
+    schedule::{Next, Schedule, newest},
+    signing_key::SigningKey,
 };
 use crate::{
     audit::{Actor, AuditEvent, AuditName, Origin},
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     config::Config,
-    error::Result,
+    error::{Error, Result},
     secret::{self, MasterKey},
     store::{
-        Store,
-        keys::{InsertKeys, Retire, RotateKeys, StoredKey},
+        Store, Swapped,
+        keys::{
+            DropPrivateKey, ForgetKeys, InsertKeys, Lengthen, REFRESH_TOKEN_MAC, RotateKeys, SIGNATURE, StoredKey, Succession, WithdrawKeys,
+        },
+        settings::{ACCESS_TOKEN_ALGS, ChangeSetting},
     },
 };
 
-/// Beyond the `max-age` of the JWKS: what clocks of several machines may differ.
-const CLOCK_MARGIN: Duration = Duration::from_mins(1);
-
-/// How urgent a rotation is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Urgency {
-    /// The new keys are published now and sign once every cache has them.
-    Scheduled,
-    /// A key leaked: the new keys sign now, and the old ones leave the JWKS at once.
-    Now,
+/// What it takes to change the keys.
+#[derive(Clone, Copy)]
+pub(crate) struct Rotation<'a> {
+    pub store: &'a Store,
+    pub master_key: &'a MasterKey,
+    pub config: &'a Config,
+    pub clock: &'a Clock,
 }
 
-/// What [`rotate`] did.
+/// What a rotation did.
 #[derive(Debug)]
 pub(crate) enum Rotated {
     Done {
@@ -42,76 +42,244 @@ pub(crate) enum Rotated {
     },
 }
 
-/// The first start: one signing key of each algorithm and the MAC key, unless they are there.
-pub(crate) async fn ensure_keys(store: &Store, master_key: &MasterKey, now: Timestamp) -> Result<()> {
-    let present = store.keys().await?;
-    let mut missing = Vec::new();
-    for &algorithm in Algorithm::ALL {
-        if !present.iter().any(|key| key.purpose == SIGNATURE && key.algorithm == algorithm.as_str()) {
-            missing.push(new_signing_key(master_key, algorithm, now, now)?);
+impl Rotation<'_> {
+    fn schedule(self) -> Schedule {
+        Schedule::of(self.config)
+    }
+
+    /// The keys that this configuration needs, made unless they are there. On a first start they sign at once; where a JWKS
+    /// may be in caches already, a key of a newly selected algorithm waits as every new key does.
+    pub(crate) async fn ensure_keys(self) -> Result<()> {
+        let present = self.store.keys().await?;
+        let is_first_start = !present.iter().any(|key| key.purpose == SIGNATURE);
+        let is_missing = |algorithm: &Algorithm| algorithm.is_in_use(self.config) && newest(&present, *algorithm).is_none();
+        let generated = generate(Algorithm::ALL.iter().copied().filter(is_missing).collect()).await?;
+        let now = self.clock.now();
+        let signs_from = if is_first_start { now } else { self.schedule().signs_from(now) };
+        let mut missing = generated.into_iter().map(|key| self.stored(key, now, signs_from)).collect::<Result<Vec<_>>>()?;
+        if !present.iter().any(|key| key.purpose == REFRESH_TOKEN_MAC) {
+            missing.push(self.new_mac_key(1, now));
+        }
+        if missing.is_empty() { Ok(()) } else { self.store.write(InsertKeys(missing)).await }
+    }
+
+    /// Notes which algorithm this server signs access tokens with. Answers with all that ever were, the latest first: one
+    /// whose key may not sign yet gives way to the one before it.
+    pub(crate) async fn select_algorithm(self) -> Result<Vec<Algorithm>> {
+        let selected = Algorithm::from(self.config.tokens.access_token_alg);
+        let known = self.store.setting(ACCESS_TOKEN_ALGS).await?.unwrap_or_default();
+        let known: Vec<Algorithm> = known.split(' ').filter_map(Algorithm::parse).collect();
+        if known.first() == Some(&selected) {
+            return Ok(known);
+        }
+        let algorithms: Vec<Algorithm> =
+            std::iter::once(selected).chain(known.into_iter().filter(|algorithm| *algorithm != selected)).collect();
+        let value = algorithms.iter().map(|algorithm| algorithm.as_str()).collect::<Vec<_>>().join(" ");
+        self.store.write(ChangeSetting { name: ACCESS_TOKEN_ALGS, value }).await?;
+        Ok(algorithms)
+    }
+
+    /// Replaces the key of every algorithm unless its successor waits already: the new ones are published now, and sign once
+    /// every cache has them.
+    pub(crate) async fn rotate(self) -> Result<Rotated> {
+        let present = self.store.keys().await?;
+        let now = self.clock.now();
+        // What a clock that was ahead has planned for later than a rotation of now does not count.
+        let soon = self.schedule().signs_from(now).after(self.config.keys.clock_margin);
+        let waits = |key: &&StoredKey| key.signs_from > now && key.signs_from <= soon;
+        let newest = |algorithm| newest(&present, algorithm);
+        let (waiting, others): (Vec<_>, Vec<_>) =
+            self.algorithms(&present).into_iter().partition(|algorithm| newest(*algorithm).as_ref().is_some_and(waits));
+        if let Some(signs_from) = waiting.into_iter().filter_map(newest).map(|key| key.signs_from).max().filter(|_| others.is_empty()) {
+            return Ok(Rotated::AlreadyScheduled { signs_from });
+        }
+        let planned = others.into_iter().map(|algorithm| Planned { algorithm, predecessor: newest(algorithm), goes_on: true });
+        match self.replace(planned.collect(), Actor::Operator).await? {
+            Some(signs_from) => Ok(Rotated::Done { signs_from }),
+            None => Err(Error::unavailable("somebody else rotates the keys")),
         }
     }
-    if !present.iter().any(|key| key.purpose == REFRESH_TOKEN_MAC) {
-        missing.push(new_mac_key(master_key, 1, now));
+
+    /// A key leaked: the new keys sign now, and the old ones leave the JWKS at once.
+    pub(crate) async fn withdraw(self) -> Result<Timestamp> {
+        let present = self.store.keys().await?;
+        let generated = generate(self.algorithms(&present)).await?;
+        let now = self.clock.now();
+        let new = generated.into_iter().map(|key| self.stored(key, now, now)).collect::<Result<Vec<_>>>()?;
+        let withdrawn = present.iter().filter(|key| key.is_published(now)).map(|key| key.kid.clone()).collect::<Vec<_>>();
+        let event = AuditEvent::new(now, AuditName::KeysRotated, Actor::Operator, Origin::default())
+            .with("signs_from", now.to_string())
+            .with("algorithms", new.iter().map(|key| key.algorithm.clone()).collect::<Vec<_>>())
+            .with("kids", new.iter().map(|key| key.kid.clone()).collect::<Vec<_>>())
+            .with("withdrawn", withdrawn);
+        self.store.write(WithdrawKeys { new, now, event }).await?;
+        Ok(now)
     }
-    if !missing.is_empty() {
-        store.write(InsertKeys(missing)).await?;
+
+    /// What is to be done with these keys now, by their times alone.
+    pub(crate) fn due(self, keys: &[StoredKey]) -> Due<'_> {
+        let now = self.clock.now();
+        let schedule = self.schedule();
+        let mut due = Due::default();
+        for &algorithm in Algorithm::ALL {
+            let Some(newest) = newest(keys, algorithm) else { continue };
+            let next = schedule.next(newest, algorithm.is_in_use(self.config), now);
+            if next.is_due(now) {
+                due.rotate.push(Planned { algorithm, predecessor: Some(newest), goes_on: matches!(next, Next::Rotates(_)) });
+            }
+            due.waits_for_the_clock |= next == Next::WaitsForTheClock;
+        }
+        let left = |key: &&StoredKey| key.purpose == SIGNATURE && key.removed_at.is_some_and(|removed_at| removed_at <= now);
+        due.drop_private = keys.iter().filter(left).filter(|key| !key.is_withdrawn()).collect();
+        let forgotten_before = schedule.forgotten_before(now);
+        due.forget = keys
+            .iter()
+            .any(|key| key.is_withdrawn() || (key.purpose != SIGNATURE && key.removed_at.is_some_and(|at| at <= forgotten_before)));
+        due
     }
-    Ok(())
+
+    /// Does what is due.
+    pub(crate) async fn carry_out(self, due: Due<'_>) -> Result<()> {
+        if !due.rotate.is_empty()
+            && let Some(signs_from) = self.replace(due.rotate, Actor::Server).await?
+        {
+            tracing::info!(%signs_from, "signing keys rotated, after keys.rotation_interval");
+        }
+        for key in due.drop_private {
+            let public_jwk = serde_json::to_vec(&key.public_jwk).map_err(Error::internal)?;
+            let sealed_public_jwk = self.master_key.seal_stored_key(&key.kid, &public_jwk);
+            self.store.write(DropPrivateKey { kid: key.kid.clone(), sealed_public_jwk }).await?;
+        }
+        if due.forget {
+            self.store.write(ForgetKeys { removed_before: self.schedule().forgotten_before(self.clock.now()) }).await?;
+        }
+        Ok(())
+    }
+
+    /// Other nodes may run with shorter settings, while a change of them is under way: no key signs before the caches of this
+    /// node's JWKS have it, and none that this node may sign with leaves before its last token has expired.
+    pub(crate) async fn lengthen(self, keys: &[StoredKey]) -> Result<()> {
+        let now = self.clock.now();
+        let schedule = self.schedule();
+        for key in keys.iter().filter(|key| key.is_published(now) && key.published_at <= now) {
+            let (published, stays) =
+                (schedule.signs_from(key.published_at), key.signs_until.map(|until| (until, schedule.removed_at(until))));
+            if key.signs_from > now && key.signs_from < published {
+                let (kid, algorithm, was) = (key.kid.clone(), key.algorithm.clone(), key.signs_from);
+                let removed_at = schedule.removed_at(published);
+                self.store.write(Lengthen::SignsFrom { kid, algorithm, was, at: published, removed_at }).await?;
+            } else if let Some((until, at)) = stays
+                && until > now
+                && key.removed_at.is_some_and(|removed_at| removed_at < at)
+            {
+                self.store.write(Lengthen::RemovedAt { kid: key.kid.clone(), at }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The algorithms that have a key or should have one.
+    fn algorithms(self, keys: &[StoredKey]) -> Vec<Algorithm> {
+        let has_a_key = |algorithm: Algorithm| newest(keys, algorithm).is_some();
+        Algorithm::ALL.iter().copied().filter(|algorithm| algorithm.is_in_use(self.config) || has_a_key(*algorithm)).collect()
+    }
+
+    /// When the successors sign; `None` if somebody else replaced all of these keys meanwhile.
+    async fn replace(self, planned: Vec<Planned<'_>>, actor: Actor) -> Result<Option<Timestamp>> {
+        let generated = generate(planned.iter().filter(|plan| plan.goes_on).map(|plan| plan.algorithm).collect()).await?;
+        // Generating took its time: caches are given theirs from when the keys are there.
+        let now = self.clock.now();
+        let signs_from = self.schedule().signs_from(now);
+        let mut successors = generated.into_iter().map(|key| self.stored(key, now, signs_from));
+        let mut successions = Vec::new();
+        for plan in planned {
+            let successor = if plan.goes_on { successors.next().transpose()? } else { None };
+            let predecessor = plan.predecessor.map(|key| key.kid.clone());
+            successions.push(Succession { predecessor, algorithm: plan.algorithm.as_str().to_owned(), successor });
+        }
+        let event = AuditEvent::new(now, AuditName::KeysRotated, actor, Origin::default()).with("signs_from", signs_from.to_string());
+        let removed_at = self.schedule().removed_at(signs_from);
+        match self.store.write(RotateKeys { successions, signs_until: signs_from, removed_at, event }).await? {
+            Swapped::Done => Ok(Some(signs_from)),
+            Swapped::Missed => Ok(None),
+        }
+    }
+
+    fn stored(self, generated: Generated, now: Timestamp, signs_from: Timestamp) -> Result<StoredKey> {
+        let Generated { algorithm, pkcs8, key } = generated;
+        let public_jwk = serde_json::to_value(&key.jwk).map_err(Error::internal)?;
+        Ok(StoredKey {
+            sealed: self.master_key.seal_stored_key(&key.kid, &pkcs8),
+            kid: key.kid,
+            purpose: SIGNATURE.to_owned(),
+            algorithm: algorithm.as_str().to_owned(),
+            public_jwk: Some(public_jwk),
+            created_at: now,
+            published_at: now,
+            signs_from,
+            signs_until: None,
+            removed_at: None,
+        })
+    }
+
+    fn new_mac_key(self, number: u16, now: Timestamp) -> StoredKey {
+        let kid = mac_kid(number);
+        StoredKey {
+            sealed: self.master_key.seal_stored_key(&kid, &secret::random::<32>()),
+            kid,
+            purpose: REFRESH_TOKEN_MAC.to_owned(),
+            algorithm: "HS256".to_owned(),
+            public_jwk: None,
+            created_at: now,
+            published_at: now,
+            signs_from: now,
+            signs_until: None,
+            removed_at: None,
+        }
+    }
 }
 
-/// Replaces the signing key of every algorithm.
-pub(crate) async fn rotate(store: &Store, master_key: &MasterKey, config: &Config, urgency: Urgency, now: Timestamp) -> Result<Rotated> {
-    let present = store.keys().await?;
-    let waiting = present.iter().filter(|key| key.purpose == SIGNATURE && key.signs_from > now).map(|key| key.signs_from).max();
-    let longest_token = config.tokens.access_token_ttl;
-    let (retire, signs_from, removed_at) = match (urgency, waiting) {
-        (Urgency::Scheduled, Some(signs_from)) => return Ok(Rotated::AlreadyScheduled { signs_from }),
-        (Urgency::Scheduled, None) => {
-            let signs_from = now.after(config.keys.jwks_max_age + CLOCK_MARGIN);
-            (Retire::InForce, signs_from, signs_from.after(longest_token + config.keys.jwks_max_age + CLOCK_MARGIN))
-        }
-        (Urgency::Now, _) => (Retire::All, now, now),
+/// What is to be done with keys.
+#[derive(Default)]
+pub(crate) struct Due<'k> {
+    rotate: Vec<Planned<'k>>,
+    /// Those that left the JWKS: nobody needs their private halves.
+    drop_private: Vec<&'k StoredKey>,
+    forget: bool,
+    /// The newest key is of a time that is yet to come.
+    pub(crate) waits_for_the_clock: bool,
+}
+
+impl Due<'_> {
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.rotate.is_empty() && self.drop_private.is_empty() && !self.forget
+    }
+}
+
+/// What is planned for one algorithm.
+struct Planned<'k> {
+    algorithm: Algorithm,
+    predecessor: Option<&'k StoredKey>,
+    /// Whether a successor follows.
+    goes_on: bool,
+}
+
+struct Generated {
+    algorithm: Algorithm,
+    pkcs8: zeroize::Zeroizing<Vec<u8>>,
+    key: SigningKey,
+}
+
+/// New keys in this order, tried once, made where it keeps nobody waiting.
+async fn generate(algorithms: Vec<Algorithm>) -> Result<Vec<Generated>> {
+    if algorithms.is_empty() {
+        return Ok(Vec::new());
+    }
+    let generate = |algorithm| {
+        let pkcs8 = SigningKey::generate(algorithm)?;
+        let key = SigningKey::from_pkcs8(algorithm, &pkcs8)?;
+        key.test(algorithm)?;
+        Ok(Generated { algorithm, pkcs8, key })
     };
-    let new =
-        Algorithm::ALL.iter().map(|&algorithm| new_signing_key(master_key, algorithm, now, signs_from)).collect::<Result<Vec<_>>>()?;
-    let event = AuditEvent::new(now, AuditName::KeysRotated, Actor::Operator, Origin::default())
-        .with("signs_from", signs_from.to_string())
-        .with("kids", new.iter().map(|key| key.kid.clone()).collect::<Vec<_>>());
-    store.write(RotateKeys { new, retire, signs_until: signs_from, removed_at, event }).await?;
-    Ok(Rotated::Done { signs_from })
-}
-
-fn new_signing_key(master_key: &MasterKey, algorithm: Algorithm, now: Timestamp, signs_from: Timestamp) -> Result<StoredKey> {
-    let pkcs8 = SigningKey::generate(algorithm)?;
-    let key = SigningKey::from_pkcs8(algorithm, &pkcs8)?;
-    let public_jwk = serde_json::to_value(&key.jwk).map_err(crate::error::Error::internal)?;
-    Ok(StoredKey {
-        sealed: master_key.seal_stored_key(&key.kid, &pkcs8),
-        kid: key.kid,
-        purpose: SIGNATURE.to_owned(),
-        algorithm: algorithm.as_str().to_owned(),
-        public_jwk: Some(public_jwk),
-        created_at: now,
-        published_at: now,
-        signs_from,
-        signs_until: None,
-        removed_at: None,
-    })
-}
-
-fn new_mac_key(master_key: &MasterKey, number: u16, now: Timestamp) -> StoredKey {
-    let kid = mac_kid(number);
-    StoredKey {
-        sealed: master_key.seal_stored_key(&kid, &secret::random::<32>()),
-        kid,
-        purpose: REFRESH_TOKEN_MAC.to_owned(),
-        algorithm: "HS256".to_owned(),
-        public_jwk: None,
-        created_at: now,
-        published_at: now,
-        signs_from: now,
-        signs_until: None,
-        removed_at: None,
-    }
+    tokio::task::spawn_blocking(move || algorithms.into_iter().map(generate).collect()).await.map_err(Error::internal)?
 }

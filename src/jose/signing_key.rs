@@ -1,9 +1,9 @@
-//! A private key, parsed once, and the JWS that it makes (RFC 7515 §3.1, RFC 7518 §3).
+//! A private key, parsed once, and the JWS that it makes (RFC 7515 §3.1, RFC 7518 §3, RFC 8037 §3.1).
 
 use aws_lc_rs::{
     encoding::{AsDer, Pkcs8V1Der},
     rsa::{KeyPair as RsaKeyPair, KeySize},
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, RSA_PKCS1_SHA256},
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding},
 };
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use jsonwebtoken::{
@@ -13,62 +13,38 @@ use jsonwebtoken::{
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
-use super::verified::Verified;
+use super::{Algorithm, verified::Verified};
 use crate::{
-    config::AccessTokenAlg,
     error::{Error, Result},
     secret,
 };
 
-/// A JWS algorithm that we sign with (RFC 7518 §3.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Algorithm {
-    Es256,
-    Rs256,
+enum Pair {
+    Ec(EcdsaKeyPair),
+    /// With the encoding of its signatures, which is what RS256 and PS256 differ in.
+    Rsa(RsaKeyPair, &'static dyn RsaEncoding),
+    Ed(Ed25519KeyPair),
 }
 
-impl Algorithm {
-    /// Those for which the first start makes a key.
-    pub(crate) const ALL: &[Self] = &[Self::Es256, Self::Rs256];
-
-    /// The registered name.
-    pub(crate) const fn as_str(self) -> &'static str {
+impl Pair {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>> {
+        let failed = |_| Error::internal("signing failed");
+        let random = secret::generator();
         match self {
-            Self::Es256 => "ES256",
-            Self::Rs256 => "RS256",
+            Self::Ec(pair) => Ok(pair.sign(&random, message).map_err(failed)?.as_ref().to_vec()),
+            Self::Rsa(pair, encoding) => {
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(*encoding, &random, message, &mut signature).map_err(failed)?;
+                Ok(signature)
+            }
+            Self::Ed(pair) => Ok(pair.try_sign(message).map_err(failed)?.as_ref().to_vec()),
         }
     }
-
-    /// From the registered name.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|algorithm| algorithm.as_str() == text)
-    }
-
-    const fn to_jsonwebtoken(self) -> jsonwebtoken::Algorithm {
-        match self {
-            Self::Es256 => jsonwebtoken::Algorithm::ES256,
-            Self::Rs256 => jsonwebtoken::Algorithm::RS256,
-        }
-    }
-}
-
-impl From<AccessTokenAlg> for Algorithm {
-    fn from(configured: AccessTokenAlg) -> Self {
-        match configured {
-            AccessTokenAlg::Es256 => Self::Es256,
-            AccessTokenAlg::Rs256 => Self::Rs256,
-        }
-    }
-}
-
-enum KeyPairOf {
-    Es256(EcdsaKeyPair),
-    Rs256(RsaKeyPair),
 }
 
 /// A key pair with its public half in the forms that are needed.
 pub(crate) struct SigningKey {
-    pair: KeyPairOf,
+    pair: Pair,
     pub(crate) kid: String,
     pub(crate) jwk: Jwk,
     decoding_key: DecodingKey,
@@ -77,17 +53,19 @@ pub(crate) struct SigningKey {
 }
 
 impl SigningKey {
-    /// A new private key as PKCS #8.
+    /// A new private key as PKCS #8. Of RSA it takes up to seconds: not for an async thread.
     pub(crate) fn generate(algorithm: Algorithm) -> Result<Zeroizing<Vec<u8>>> {
         let failed = |_| Error::internal("a signing key could not be generated");
         let document = match algorithm {
             Algorithm::Es256 => {
                 EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).map_err(failed)?.to_pkcs8v1().map_err(failed)?.as_ref().to_vec()
             }
-            Algorithm::Rs256 => {
+            // RFC 7518 §3.3, §3.5: 2048 bits or more. A key is of one algorithm: PS256 does not share that of RS256.
+            Algorithm::Rs256 | Algorithm::Ps256 => {
                 let pair = RsaKeyPair::generate(KeySize::Rsa2048).map_err(failed)?;
                 AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).map_err(failed)?.as_ref().to_vec()
             }
+            Algorithm::EdDsa => Ed25519KeyPair::generate().map_err(failed)?.to_pkcs8().map_err(failed)?.as_ref().to_vec(),
         };
         Ok(Zeroizing::new(document))
     }
@@ -96,12 +74,15 @@ impl SigningKey {
     pub(crate) fn from_pkcs8(algorithm: Algorithm, pkcs8: &[u8]) -> Result<Self> {
         let rejected = |_| Error::internal("a signing key could not be read");
         let pair = match algorithm {
-            Algorithm::Es256 => KeyPairOf::Es256(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).map_err(rejected)?),
-            Algorithm::Rs256 => KeyPairOf::Rs256(RsaKeyPair::from_pkcs8(pkcs8).map_err(rejected)?),
+            Algorithm::Es256 => Pair::Ec(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8).map_err(rejected)?),
+            Algorithm::Rs256 => Pair::Rsa(RsaKeyPair::from_pkcs8(pkcs8).map_err(rejected)?, &RSA_PKCS1_SHA256),
+            Algorithm::Ps256 => Pair::Rsa(RsaKeyPair::from_pkcs8(pkcs8).map_err(rejected)?, &RSA_PSS_SHA256),
+            Algorithm::EdDsa => Pair::Ed(Ed25519KeyPair::from_pkcs8(pkcs8).map_err(rejected)?),
         };
         let decoding_key = match &pair {
-            KeyPairOf::Es256(pair) => DecodingKey::from_ec_der(pair.public_key().as_ref()),
-            KeyPairOf::Rs256(pair) => DecodingKey::from_rsa_der(pair.public_key().as_ref()),
+            Pair::Ec(pair) => DecodingKey::from_ec_der(pair.public_key().as_ref()),
+            Pair::Rsa(pair, _) => DecodingKey::from_rsa_der(pair.public_key().as_ref()),
+            Pair::Ed(pair) => DecodingKey::from_ed_der(pair.public_key().as_ref()),
         };
         let mut jwk = Jwk::from_decoding_key(&decoding_key, Some(algorithm.to_jsonwebtoken())).map_err(Error::internal)?;
         let kid = jwk.thumbprint(ThumbprintHash::SHA256).map_err(Error::internal)?;
@@ -119,21 +100,17 @@ impl SigningKey {
         token.push_str(&self.access_token_header);
         token.push('.');
         BASE64_URL_SAFE_NO_PAD.encode_string(&payload, &mut token);
-        let random = secret::generator();
-        match &self.pair {
-            KeyPairOf::Es256(pair) => {
-                let signature = pair.sign(&random, token.as_bytes()).map_err(|_| Error::internal("signing failed"))?;
-                token.push('.');
-                BASE64_URL_SAFE_NO_PAD.encode_string(signature.as_ref(), &mut token);
-            }
-            KeyPairOf::Rs256(pair) => {
-                let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(&RSA_PKCS1_SHA256, &random, token.as_bytes(), &mut signature).map_err(|_| Error::internal("signing failed"))?;
-                token.push('.');
-                BASE64_URL_SAFE_NO_PAD.encode_string(&signature, &mut token);
-            }
-        }
+        let signature = self.pair.sign(token.as_bytes())?;
+        token.push('.');
+        BASE64_URL_SAFE_NO_PAD.encode_string(&signature, &mut token);
         Ok(token)
+    }
+
+    /// Signs and verifies once.
+    pub(crate) fn test(&self, algorithm: Algorithm) -> Result<()> {
+        let token = self.sign_access_token(&serde_json::json!({}))?;
+        let verified = self.verify::<serde_json::Value>(algorithm, &token);
+        verified.map(drop).ok_or_else(|| Error::internal("a signing key does not verify what it signed"))
     }
 
     /// The claims of a token with a valid signature of this key. Times, issuer and audience are the caller's to check:
@@ -210,18 +187,47 @@ mod tests {
         }
     }
 
+    /// RFC 7518 §6.2.1, §6.3.1 and RFC 8037 §2: the public members of each kind, and nothing else.
     #[test]
-    fn the_jwk_has_no_private_part() {
+    fn the_jwk_has_the_public_members_alone() {
         crate::jose::install_provider();
         for &algorithm in Algorithm::ALL {
             let key = SigningKey::from_pkcs8(algorithm, &SigningKey::generate(algorithm).unwrap()).unwrap();
             let jwk = serde_json::to_value(&key.jwk).unwrap();
-            let names: Vec<&str> = jwk.as_object().unwrap().keys().map(String::as_str).collect();
-            for private in ["d", "p", "q", "dp", "dq", "qi", "k"] {
-                assert!(!names.contains(&private), "{names:?}");
-            }
-            assert_eq!(jwk["use"], "sig");
-            assert_eq!(jwk["alg"], algorithm.as_str());
+            let mut names: Vec<&str> = jwk.as_object().unwrap().keys().map(String::as_str).collect();
+            names.sort_unstable();
+            let (expected, kty, crv): (&[&str], _, _) = match algorithm {
+                Algorithm::Es256 => (&["alg", "crv", "kid", "kty", "use", "x", "y"], "EC", Some("P-256")),
+                Algorithm::Rs256 | Algorithm::Ps256 => (&["alg", "e", "kid", "kty", "n", "use"], "RSA", None),
+                Algorithm::EdDsa => (&["alg", "crv", "kid", "kty", "use", "x"], "OKP", Some("Ed25519")),
+            };
+            assert_eq!(names, expected);
+            assert_eq!((jwk["kty"].as_str(), jwk["crv"].as_str()), (Some(kty), crv));
+            assert_eq!((jwk["use"].as_str(), jwk["alg"].as_str()), (Some("sig"), Some(algorithm.as_str())));
+        }
+    }
+
+    /// RFC 8037, Appendix A.2 and A.3: the key of the examples has their public half and their thumbprint.
+    #[test]
+    fn an_ed25519_key_has_the_thumbprint_of_the_rfc() {
+        crate::jose::install_provider();
+        let seed = BASE64_URL_SAFE_NO_PAD.decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").unwrap();
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed).unwrap();
+        let key = SigningKey::from_pkcs8(Algorithm::EdDsa, pair.to_pkcs8().unwrap().as_ref()).unwrap();
+        assert_eq!(serde_json::to_value(&key.jwk).unwrap()["x"], "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+        assert_eq!(key.kid, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    }
+
+    /// RFC 7518 §3.5: a PS256 key takes no PKCS #1 v1.5 signature, and the other way round.
+    #[test]
+    fn a_key_verifies_its_own_algorithm_alone() {
+        crate::jose::install_provider();
+        let pkcs8 = SigningKey::generate(Algorithm::Ps256).unwrap();
+        let key = |algorithm| SigningKey::from_pkcs8(algorithm, &pkcs8).unwrap();
+        for (one, other) in [(Algorithm::Ps256, Algorithm::Rs256), (Algorithm::Rs256, Algorithm::Ps256)] {
+            let token = key(one).sign_access_token(&json!({})).unwrap();
+            assert!(key(one).verify::<Value>(one, &token).is_some());
+            assert_eq!(key(other).verify::<Value>(other, &token), None);
         }
     }
 }

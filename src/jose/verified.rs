@@ -4,7 +4,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use sha2::{Digest, Sha256};
 
-use super::signing_key::Algorithm;
+use super::Algorithm;
 
 /// How many tokens of a key are remembered: 160 KiB, taken when the first is verified.
 const PLACES: usize = 4096;

@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{clock::Timestamp, error::Result};
 
-/// Leases a job, if nobody holds it and its last run is long enough ago.
+/// Leases a job, if nobody holds it and its last run is long enough ago. What a clock that was ahead wrote does not count:
+/// a last run that is yet to come, or a lease for more than twice as long as this one.
 pub(crate) struct LeaseJob {
     pub name: &'static str,
     pub node: Uuid,
@@ -24,13 +25,15 @@ impl Verb for LeaseJob {
     async fn run(&self, conn: &mut Conn<'_>) -> Result<Swapped> {
         const LEASE: &str = "INSERT INTO jobs (name, leased_by, leased_until) VALUES ($1, $2, $4) \
              ON CONFLICT (name) DO UPDATE SET leased_by = excluded.leased_by, leased_until = excluded.leased_until \
-             WHERE (jobs.leased_until IS NULL OR jobs.leased_until <= $3) AND (jobs.last_run_at IS NULL OR jobs.last_run_at <= $5)";
+             WHERE (jobs.leased_until IS NULL OR jobs.leased_until <= $3 OR jobs.leased_until > $6) \
+             AND (jobs.last_run_at IS NULL OR jobs.last_run_at <= $5 OR jobs.last_run_at > $3)";
         let leased = run!(conn, db => sqlx::query(LEASE)
             .bind(self.name)
             .bind(self.node)
             .bind(self.now)
             .bind(self.until)
             .bind(self.not_run_since)
+            .bind(self.until.after(self.until.since(self.now)))
             .execute(db).await?.rows_affected());
         Ok(Swapped::from_rows(leased))
     }

@@ -8,6 +8,8 @@ use crate::error::Result;
 
 /// Names the master key under which secrets were sealed.
 pub(crate) const MASTER_KEY_FINGERPRINT: &str = "master_key_fingerprint";
+/// The algorithms that access tokens were signed with, the latest first.
+pub(crate) const ACCESS_TOKEN_ALGS: &str = "access_token_algs";
 
 impl Store {
     /// The value of a setting.
@@ -29,6 +31,23 @@ impl Verb for KeepSetting {
     async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
         const INSERT: &str = "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
         run!(conn, db => sqlx::query(INSERT).bind(self.name).bind(&self.value).execute(db).await.map(drop)?);
+        Ok(())
+    }
+}
+
+/// Sets a value.
+pub(crate) struct ChangeSetting {
+    pub name: &'static str,
+    pub value: String,
+}
+
+impl Verb for ChangeSetting {
+    type Told = ();
+    const EXTENT: Extent = Extent::OneStatement;
+
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
+        const UPSERT: &str = "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        run!(conn, db => sqlx::query(UPSERT).bind(self.name).bind(&self.value).execute(db).await.map(drop)?);
         Ok(())
     }
 }

@@ -44,7 +44,7 @@ pub(crate) async fn issue(server: &Server, client: &Client, subject: Subject<'_>
         amr: grant.map_or_else(Vec::new, |grant| grant.amr.clone()),
         gid: grant.map(|grant| grant.id),
     };
-    server.keys().signing_key(config.tokens.access_token_alg.into()).await?.sign_access_token(&claims)
+    server.keys().access_token_key().await?.sign_access_token(&claims)
 }
 
 /// A token of ours that has not expired, and the client that it was issued to. Whether it was revoked is another question: [`stands`].

@@ -41,7 +41,7 @@ const ORDER: &[&[&str]] = &[
 const TELEMETRY: (&str, &str) = ("cli", "config");
 
 /// What other crates than this one see.
-const PUBLIC: &[&str] = &["cli", "clock", "config", "routes", "server"];
+const PUBLIC: &[&str] = &["cli", "clock", "config", "jobs", "routes", "server"];
 
 /// Everything that talks HTTP.
 const WEB_AND_ABOVE: &[&str] = &["web", "response_modes", "pages", "endpoints", "routes", "demo", "cli"];

@@ -143,7 +143,29 @@ on_databases! { [Sqlite, Postgres]
         run_json(database, &["keys", "rotate", "--now", "--json"]);
         let states = states();
         assert_eq!(states.iter().filter(|(_, state)| state == "active").count(), 2, "{states:?}");
-        assert!(states.iter().all(|(_, state)| state == "active" || state == "removed"), "{states:?}");
+        assert!(states.iter().all(|(_, state)| state == "active" || state == "retired"), "{states:?}");
+    }
+
+    /// `keys list`: what each key is, when that changes and to what, and what the server does next.
+    async fn keys_say_what_happens_next(database) {
+        run_json(database, &["keys", "rotate", "--json"]);
+        let listed = run_json(database, &["keys", "list", "--json"]);
+        let in_state = |state: &str| listed.as_array().unwrap().iter().find(|key| key["state"] == state).unwrap();
+        let (active, next) = (in_state("active"), in_state("next"));
+        assert_eq!((&active["becomes"], &active["changes_at"]), (&"retiring".into(), &active["signs_until"]));
+        assert_eq!((&next["becomes"], &next["changes_at"]), (&"active".into(), &next["signs_from"]));
+        assert_eq!((&active["job"], &next["job"]["does"]), (&Value::Null, &"rotate".into()));
+        let told = run(database, &["keys", "list"]).assert_code(0).stdout.clone();
+        let at = next["job"]["at"].as_str().unwrap();
+        for part in [&format!("ES256: the next key is made {at}"), "BECOMES", &format!("active {}", next["signs_from"].as_str().unwrap())] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+
+        let off = run_in(database, &[("GRANTOR_KEYS__ROTATION_INTERVAL", "0s")], &["keys", "list"]);
+        assert!(off.assert_code(0).stdout.contains("nothing is rotated, because keys.rotation_interval is 0s"), "{}", off.stdout);
+        let due = run_in(database, &[("GRANTOR_KEYS__JWKS_MAX_AGE", "1s"), ("GRANTOR_KEYS__ROTATION_INTERVAL", "10m")], &["keys", "list"]);
+        assert!(due.assert_code(0).stdout.contains("ES256: the next key is made"), "{}", due.stdout);
+        run_in(database, &[("GRANTOR_KEYS__ROTATION_INTERVAL", "10m")], &["keys", "list"]).assert_refused(2, "keys.clock_margin together");
     }
 
     /// A rotation sets the end of the keys in force, and of no others: not of those that have one already.

@@ -21,6 +21,8 @@ mod error_pages;
 mod form_post_response_mode;
 mod hostile_bytes;
 mod issuer_with_a_path;
+mod keys_over_time;
+mod keys_under_load;
 mod logs;
 mod nodes;
 mod oauth21_authorization_by_post;

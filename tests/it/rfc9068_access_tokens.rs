@@ -61,6 +61,38 @@ on_every_backend! {
         assert!(server.is_active(&app, &token).await);
     }
 
+    /// RFC 7518 §3.5, RFC 8037 §3.1: selected before the first start, they sign at once; introspection takes their tokens, and
+    /// rotation covers them.
+    async fn ps256_and_eddsa_when_selected(server) {
+        for (name, algorithm, members) in [
+            ("PS256", Algorithm::PS256, json!({ "kty": "RSA", "use": "sig", "alg": "PS256", "e": "AQAB" })),
+            ("EdDSA", Algorithm::EdDSA, json!({ "kty": "OKP", "use": "sig", "alg": "EdDSA", "crv": "Ed25519" })),
+        ] {
+            let server = TestServer::first_start(server.database.backend, &[("GRANTOR_TOKENS__ACCESS_TOKEN_ALG", name)]).await;
+            let app = server.client("app").await;
+            let token = app.tokens().await.access_token();
+            verified(&server, &token, algorithm, ISSUER).await.unwrap();
+            assert!(server.is_active(&app, &token).await);
+
+            let jwks = server.get("/oauth/jwks").await.json();
+            let of_this: Vec<&Value> = jwks["keys"].as_array().unwrap().iter().filter(|key| key["alg"] == name).collect();
+            assert_eq!((of_this.len(), jwks["keys"].as_array().unwrap().len()), (1, 3));
+            for (member, value) in members.as_object().unwrap() {
+                assert_eq!(&of_this[0][member], value);
+            }
+            assert_eq!(of_this[0]["kid"], decode_header(&token).unwrap().kid.unwrap());
+
+            server.advance(90 * 24 * 60 * 60);
+            server.run_jobs().await;
+            server.advance(11 * 60);
+            let later = app.client_credentials(&[]).await.access_token();
+            assert_ne!(of_this[0]["kid"], decode_header(&later).unwrap().kid.unwrap());
+            verified(&server, &later, algorithm, ISSUER).await.unwrap();
+            assert!(server.is_active(&app, &later).await);
+            server.end().await;
+        }
+    }
+
     /// The lifetime is the operator's to choose, and `expires_in` says it.
     async fn the_lifetime_is_configured(server, "GRANTOR_TOKENS__ACCESS_TOKEN_TTL" = "2m") {
         let app = server.client("app").await;

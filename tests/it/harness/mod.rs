@@ -8,6 +8,7 @@ pub mod meanwhile;
 pub mod operator;
 pub mod over_http;
 pub mod process;
+pub mod resource_server;
 pub mod wire;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -16,7 +17,7 @@ use axum::{Router, body::Body};
 use grantor::{
     clock::{Clock, Timestamp},
     config::{Config, Sources},
-    routes,
+    jobs, routes,
     server::Server,
 };
 use http::Request;
@@ -136,16 +137,34 @@ impl TestServer {
         Self { router: routes::router(&server), path: path_of_issuer(settings), clock, database, server }
     }
 
+    /// Starts a server on a database without a table.
+    pub async fn first_start(backend: Backend, settings: &[(&str, &str)]) -> Self {
+        let database = Database::empty(backend).await;
+        let clock = Clock::moved_from(START);
+        let server = Server::start(config(&database, settings), clock.clone()).await.unwrap();
+        Self { router: routes::router(&server), path: path_of_issuer(settings), clock, database, server }
+    }
+
     /// A second node on the same database, with the same clock. `SQLite` serves one node, so this is for Postgres.
     pub async fn another_node(&self) -> Self {
-        let server = Server::start(config(&self.database, &[]), self.clock.clone()).await.unwrap();
+        self.node_with(&[]).await
+    }
+
+    /// The same with settings of its own. On `SQLite`, take turns.
+    pub async fn node_with(&self, settings: &[(&str, &str)]) -> Self {
+        let server = Server::start(config(&self.database, settings), self.clock.clone()).await.unwrap();
         Self {
             router: routes::router(&server),
-            path: path_of_issuer(&[]),
+            path: path_of_issuer(settings),
             clock: self.clock.clone(),
             database: self.database.clone(),
             server,
         }
+    }
+
+    /// Does what the jobs of a running server do now and then.
+    pub async fn run_jobs(&self) {
+        jobs::run_due(&self.server).await;
     }
 
     /// Closes the store of a node among several.
