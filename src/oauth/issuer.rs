@@ -154,7 +154,7 @@ mod tests {
             ("https://id.example.com?tenant=1", "query"),
             ("https://id.example.com#top", "fragment"),
             ("https://id.example.com/", "write it as https://id.example.com"),
-            ("https://id.example.com//", "two slashes in a row"),
+            ("https://id.example.com//", "write it as https://id.example.com"),
             ("https://id.example.com/auth/", "write it as https://id.example.com/auth"),
             ("https://id.example.com/a//b", "two slashes in a row"),
             ("https://id.example.com//a", "two slashes in a row"),

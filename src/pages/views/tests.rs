@@ -29,7 +29,7 @@ fn login(person: SigningIn<'_>, problem: Option<SignInProblem>) -> String {
 }
 
 fn consent(app: App<'_>, scopes: &[ScopeLine<'_>], lasts: Lasts) -> String {
-    let (person, other_account_url) = ("alice@example.com", "/auth/login?request=sealed");
+    let (person, other_account_url) = ("alice@example.com", "/login?request=sealed");
     let (request, bound) = ("sealed", "bound");
     Consent { page: &PAGE, app, person, other_account_url, scopes, lasts, request, bound }.render().expect("a page")
 }
@@ -135,7 +135,7 @@ fn a_busy_server_blames_no_field() {
 
 #[test]
 fn signing_in_again_keeps_the_person_and_offers_another() {
-    let again = SigningIn::Again { email: "alice@example.com", other_account_url: "/auth/login?other=1&request=x" };
+    let again = SigningIn::Again { email: "alice@example.com", other_account_url: "/login?other=1&request=x" };
     let html = login(again, None);
     assert!(html.contains("Signed in as <bdi>alice@example.com</bdi>"), "{html}");
     assert!(html.contains(r#"value="alice@example.com" autocomplete="username" readonly hidden>"#), "{html}");
