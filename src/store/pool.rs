@@ -173,3 +173,77 @@ impl<C: Connection + Send + 'static> Drop for Lent<C> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{SqliteConnection, sqlite::SqliteConnectOptions};
+
+    use super::*;
+
+    async fn pool(connections: u32) -> Pool<SqliteConnection> {
+        let limits = PoolLimits {
+            connections,
+            acquire_timeout: Duration::from_millis(100),
+            idle_timeout: Duration::MAX,
+            max_lifetime: Duration::MAX,
+        };
+        Pool::open(SqliteConnectOptions::new().in_memory(true), limits, 1).await.unwrap()
+    }
+
+    /// Notes on a connection, which show whether it is the same one.
+    async fn note(lent: &mut Lent<SqliteConnection>) {
+        sqlx::query("CREATE TEMP TABLE notes (note)").execute(&mut **lent).await.unwrap();
+    }
+
+    async fn is_noted(lent: &mut Lent<SqliteConnection>) -> bool {
+        sqlx::query("SELECT note FROM notes").execute(&mut **lent).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn the_connection_used_last_is_lent_first() {
+        let pool = pool(2).await;
+        let (mut one, other) = (pool.lend().await.unwrap(), pool.lend().await.unwrap());
+        note(&mut one).await;
+        other.give_back();
+        one.give_back();
+        assert!(is_noted(&mut pool.lend().await.unwrap()).await);
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_longer_than_the_time_out_or_gets_one_after_the_end() {
+        let pool = pool(1).await;
+        let lent = pool.lend().await.unwrap();
+        assert!(matches!(pool.lend().await, Err(sqlx::Error::PoolTimedOut)));
+        lent.give_back();
+        pool.close().await;
+        assert!(matches!(pool.lend().await, Err(sqlx::Error::PoolClosed)));
+    }
+
+    /// What a dropped request leaves behind, a transaction here, is not the next one's.
+    #[tokio::test]
+    async fn a_connection_that_was_not_given_back_is_lent_again_when_it_is_done() {
+        let pool = pool(1).await;
+        let mut lent = pool.lend().await.unwrap();
+        note(&mut lent).await;
+        let mut transaction = lent.begin().await.unwrap();
+        sqlx::query("INSERT INTO notes VALUES (1)").execute(&mut *transaction).await.unwrap();
+        drop(transaction);
+        drop(lent);
+        let mut lent = pool.lend().await.unwrap();
+        let notes: i64 = sqlx::query_scalar("SELECT count(*) FROM notes").fetch_one(&mut *lent).await.unwrap();
+        assert_eq!(notes, 0);
+        lent.begin().await.unwrap().rollback().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_rested_too_long_or_is_too_old_is_not_lent() {
+        for (idle_timeout, max_lifetime) in [(Duration::ZERO, Duration::MAX), (Duration::MAX, Duration::ZERO)] {
+            let limits = PoolLimits { connections: 1, acquire_timeout: Duration::from_secs(5), idle_timeout, max_lifetime };
+            let pool = Pool::open(SqliteConnectOptions::new().in_memory(true), limits, 1).await.unwrap();
+            let mut lent = pool.lend().await.unwrap();
+            note(&mut lent).await;
+            lent.give_back();
+            assert!(!is_noted(&mut pool.lend().await.unwrap()).await);
+        }
+    }
+}
