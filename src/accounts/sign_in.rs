@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     password::{self, Password, Verified},
-    throttle::{self, Admission, Delay},
+    throttle::{self, Delay, Wait},
 };
 use crate::{
     audit::{Actor, AuditEvent, AuditName, Origin},
@@ -35,8 +35,8 @@ pub(crate) enum SignIn {
 pub(crate) async fn with_password(server: &Server, email: &str, password: &str, origin: Origin) -> Result<SignIn> {
     let email = Email::parse(email).ok();
     let attempt = match throttle::admit(server, email.as_ref(), origin).await? {
-        Admission::Try(attempt) => attempt,
-        Admission::Wait(wait) => return Ok(SignIn::Throttled(wait)),
+        Ok(attempt) => attempt,
+        Err(Wait(wait)) => return Ok(SignIn::Throttled(wait)),
     };
     match compare(server, email.as_ref(), password, origin).await {
         Ok(Compared::Right(person)) => {

@@ -32,13 +32,8 @@ const SOON: Duration = Duration::from_secs(1);
 /// More than any budget holds.
 const EVERYTHING: Duration = Duration::from_hours(24 * 365);
 
-/// Whether a password may be tried.
-#[expect(clippy::large_enum_variant, reason = "made once a sign-in, and taken apart at once")]
-pub(crate) enum Admission<'a> {
-    Try(Attempt<'a>),
-    /// Not before so long.
-    Wait(Duration),
-}
+/// No password may be tried before so long.
+pub(crate) struct Wait(pub Duration);
 
 /// An attempt that has been counted as a failure, until it is known to be none. While it lives, nobody else tries to sign in
 /// to the same account from the same network at this node: those who know the password wait instead of being refused.
@@ -61,7 +56,7 @@ pub(crate) struct Delay {
 
 /// Counts an attempt at an account before its password is looked at. What is no e-mail is counted by its network alone.
 /// A refused attempt changes nothing.
-pub(crate) async fn admit<'a>(server: &'a Server, email: Option<&Email>, origin: Origin) -> Result<Admission<'a>> {
+pub(crate) async fn admit<'a>(server: &'a Server, email: Option<&Email>, origin: Origin) -> Result<Result<Attempt<'a>, Wait>> {
     let config = &server.config().throttle;
     let address = telling(config.by_address, origin.address);
     let (parties, concerns) = (named(server, email, address), Concerns::of(email, address));
@@ -72,16 +67,16 @@ pub(crate) async fn admit<'a>(server: &'a Server, email: Option<&Email>, origin:
     let now = server.clock().now();
     let charges = match decide(config, concerns, &server.store().throttles(&parties).await?, now) {
         Ok(charges) => charges,
-        Err(delay) => return Ok(Admission::Wait(delay.wait)),
+        Err(delay) => return Ok(Err(Wait(delay.wait))),
     };
     let spent = server.store().write(CountAttempt { parties, charges, now }).await?;
     let attempt = Attempt { server, parties, concerns, charges, spent, _turn: turn };
     if attempt.is_counted() {
-        return Ok(Admission::Try(attempt));
+        return Ok(Ok(attempt));
     }
     // Attempts at another node or account were quicker; some of them may give their place back.
     attempt.give_back().await?;
-    Ok(Admission::Wait(SOON))
+    Ok(Err(Wait(SOON)))
 }
 
 impl Attempt<'_> {
