@@ -81,9 +81,10 @@ pub(crate) async fn admit<'a>(server: &'a Server, email: Option<&Email>, origin:
 
 impl Attempt<'_> {
     /// The password was right: what this network spent on the account is forgiven, of the rest this attempt. Whoever has an account
-    /// of their own clears no other budget with it.
+    /// of their own clears no other budget with it; and where nothing tells networks apart, what was spent may be a stranger's.
     pub(crate) async fn succeeded(self) -> Result<()> {
-        let amounts = Rows { pair: self.charges.pair.map(|_| EVERYTHING), ..self.counted() };
+        let counted = self.counted();
+        let amounts = if self.concerns == Concerns::Both { Rows { pair: Some(EVERYTHING), ..counted } } else { counted };
         self.take_back(amounts).await
     }
 

@@ -30,7 +30,7 @@ pub(super) enum Command {
 #[derive(Args)]
 #[command(after_help = "\
 A key is next (published, not signing yet), active, retiring (published until its last token has expired) or retired
-(published no more, its private half deleted).
+(published no more).
 
 Example:
   grantor keys list --json")]

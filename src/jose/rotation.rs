@@ -129,8 +129,7 @@ impl Rotation<'_> {
             }
             due.waits_for_the_clock |= next == Next::WaitsForTheClock;
         }
-        let left = |key: &&StoredKey| key.purpose == SIGNATURE && key.removed_at.is_some_and(|removed_at| removed_at <= now);
-        due.drop_private = keys.iter().filter(left).filter(|key| !key.is_withdrawn()).collect();
+        due.drop_private = keys.iter().filter(|key| schedule.is_spent(key, now) && !key.is_withdrawn()).collect();
         let forgotten_before = schedule.forgotten_before(now);
         due.forget = keys
             .iter()

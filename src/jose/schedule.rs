@@ -9,6 +9,9 @@ use crate::{
     store::keys::{FORMER_SIGNATURE, SIGNATURE, StoredKey},
 };
 
+/// For how long the private half of a key outlasts its publication: longer than clocks are ever wrong by mistake of a zone.
+const PRIVATE_HALF_KEPT_FOR: Duration = Duration::from_hours(24);
+
 /// The spans of time that a configuration asks for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Schedule {
@@ -63,10 +66,16 @@ impl Schedule {
         signs_until.after(self.access_token_ttl + self.jwks_max_age + self.clock_margin)
     }
 
+    /// Whether the private half of a key may go. Nothing signs with it once it has left the JWKS, but a clock that is ahead
+    /// must not destroy what others sign with.
+    pub(crate) fn is_spent(self, key: &StoredKey, now: Timestamp) -> bool {
+        key.purpose == SIGNATURE && key.removed_at.is_some_and(|removed_at| removed_at.after(PRIVATE_HALF_KEPT_FOR) <= now)
+    }
+
     /// How long from `now` a JWKS may be kept that holds what was published at `known_at`: whatever is published later
     /// signs no sooner than every copy has expired, also the copies of a node that lost its database.
     pub(crate) fn max_age(self, known_at: Timestamp, now: Timestamp) -> Duration {
-        self.signs_from(known_at).since(now).min(self.jwks_max_age)
+        self.signs_from(known_at.min(now)).since(now).min(self.jwks_max_age)
     }
 
     /// Former keys that left the JWKS before this time are forgotten: no session or refresh token is as old as what they signed.

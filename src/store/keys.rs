@@ -142,9 +142,9 @@ impl RotateKeys {
     async fn retire(&self, conn: &mut Conn<'_>, predecessor: &str, algorithm: &str) -> Result<Swapped> {
         const NEWEST: &str =
             "UPDATE keys SET signs_until = $2, removed_at = $3 WHERE kid = $1 AND purpose = 'signature' AND signs_until IS NULL";
-        // What a clock that was ahead had planned for later ends now, too.
-        const OTHERS: &str = "UPDATE keys SET signs_until = $2, removed_at = $3 \
-             WHERE purpose = 'signature' AND algorithm = $1 AND (signs_until IS NULL OR signs_until > $2)";
+        // What a clock that was ahead had planned for later ends now, too. What it withdrew stays so.
+        const OTHERS: &str = "UPDATE keys SET signs_until = $2, removed_at = $3 WHERE purpose = 'signature' AND algorithm = $1 \
+             AND (signs_until IS NULL OR signs_until > $2) AND (removed_at IS NULL OR removed_at > signs_until)";
         let retired = run!(conn, db => sqlx::query(NEWEST)
             .bind(predecessor)
             .bind(self.signs_until)
@@ -173,8 +173,8 @@ impl Verb for WithdrawKeys {
     const EXTENT: Extent = Extent::Several;
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
-        const WITHDRAW: &str = "UPDATE keys SET signs_until = $1, removed_at = $1 \
-             WHERE purpose = 'signature' AND (signs_until IS NULL OR signs_until > $1 OR removed_at > $1)";
+        // Whatever their times: by the clocks of others, what is past here may still be to come.
+        const WITHDRAW: &str = "UPDATE keys SET signs_until = $1, removed_at = $1 WHERE purpose = 'signature'";
         run!(conn, db => sqlx::query(WITHDRAW).bind(self.now).execute(db).await.map(drop)?);
         for key in &self.new {
             insert(conn, key).await?;

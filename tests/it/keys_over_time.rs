@@ -101,6 +101,10 @@ on_every_backend! {
         assert_eq!(private.len(), 5, "two of each algorithm and that of refresh tokens");
         server.advance(11 * 60 + 21 * 60 + 1);
         server.run_jobs().await;
+        // By the clock of another node they may still be needed.
+        assert_eq!(server.unsealed_keys("1 = 1").await.into_iter().collect::<BTreeMap<_, _>>(), private);
+        server.advance(DAY);
+        server.run_jobs().await;
         let former = server.unsealed_keys("1 = 1").await.into_iter().filter(|(kid, sealed)| private[kid] != *sealed).collect::<Vec<_>>();
         assert_eq!(former.len(), 2);
         for (kid, sealed) in former {
@@ -285,6 +289,41 @@ at_the_time_of_the_machine! {
         assert_eq!(published(server).await, ["ES256", "RS256"]);
         server.run_jobs().await;
         assert_eq!(server.database.count(&format!("keys WHERE kid = '{old}'")).await, 0);
+    }
+}
+
+/// Moves times of all signing keys but the newest by minutes, as if a clock had been wrong.
+async fn move_times(server: &TestServer, columns: &[&str], minutes: i64) {
+    let by = match server.database.backend {
+        Backend::Sqlite => format!("{}", minutes * 60_000_000),
+        Backend::Postgres => format!("interval '{minutes} minutes'"),
+    };
+    let moved = columns.iter().map(|column| format!("{column} = {column} + {by}")).collect::<Vec<_>>().join(", ");
+    server.database.execute(&format!("UPDATE keys SET {moved} WHERE purpose = 'signature' AND signs_until IS NOT NULL")).await;
+}
+
+at_the_time_of_the_machine! {
+    /// The emergency was an hour ahead, and the operator, whose clock is right again, rotates once more.
+    async fn a_rotation_brings_no_withdrawn_key_back(server) {
+        let app = server.client("app").await;
+        let (_, old) = signed_with(&app).await;
+        rotate_by_hand(server, &["--now"]);
+        move_times(server, &["signs_until", "removed_at"], 60).await;
+        rotate_by_hand(server, &[]);
+        eventually(async || published(server).await.len() == 4).await;
+        assert_ne!(signed_with(&app).await.1, old);
+        server.run_jobs().await;
+        assert_eq!(server.database.count(&format!("keys WHERE kid = '{old}'")).await, 0);
+    }
+
+    /// What is past by the clock of the emergency may not be by the server's.
+    async fn an_emergency_withdraws_also_what_retires(server) {
+        rotate_by_hand(server, &[]);
+        move_times(server, &["signs_until", "removed_at"], -60).await;
+        server.clock.set_back(Duration::from_secs(40 * 60));
+        eventually(async || published(server).await.len() == 4).await;
+        rotate_by_hand(server, &["--now"]);
+        eventually(async || published(server).await == ["ES256", "RS256"]).await;
     }
 }
 

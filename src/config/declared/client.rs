@@ -116,8 +116,8 @@ fn read_secrets(entry: &mut Entry<'_>, client_type: ClientType) -> Vec<SecretHas
             match read {
                 Ok(hash) if secrets.contains(&hash) => {}
                 Ok(hash) => secrets.push(hash),
-                // The path of a file may be told, a hash need not be.
-                Err(remedy) => entry.mistake(key, (key == KEYS[0]).then_some(text), remedy),
+                // The path of a file may be told. A hash need not be, nor what may be the secret itself in the wrong place.
+                Err(remedy) => entry.mistake(key, Some(text).filter(|text| key == KEYS[0] && text.contains('/')), remedy),
             }
         }
     }

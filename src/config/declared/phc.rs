@@ -4,7 +4,7 @@ use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine};
 
 const FORM: &str =
     "must be an Argon2id hash in PHC form, $argon2id$v=19$m=19456,t=2,p=1$SALT$HASH, with salt and hash in base64 without padding";
-const COSTS: &str = "must have m from 8 times p to 1048576, t from 1 to 100 and p from 1 to 16";
+const COSTS: &str = "must have m from 8 times p to 262144, t from 1 to 20 and p from 1 to 16";
 
 /// Whether sign-in could compare a password with this, at a price that the server can pay.
 pub(super) fn check(text: &str) -> Result<(), &'static str> {
@@ -20,7 +20,7 @@ pub(super) fn check(text: &str) -> Result<(), &'static str> {
     if !(8..=48).contains(&len(salt)) || !(16..=64).contains(&len(hash)) {
         return Err(FORM);
     }
-    if !(1..=16).contains(&lanes) || !(1..=100).contains(&passes) || !(8 * lanes..=1_048_576).contains(&memory) {
+    if !(1..=16).contains(&lanes) || !(1..=20).contains(&passes) || !(8 * lanes..=262_144).contains(&memory) {
         return Err(COSTS);
     }
     Ok(())
@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn an_argon2id_hash_is_accepted() {
-        for costs in ["m=19456,t=2,p=1", "m=8,t=1,p=1", "m=1048576,t=100,p=16"] {
+        for costs in ["m=19456,t=2,p=1", "m=8,t=1,p=1", "m=262144,t=20,p=16"] {
             assert_eq!(check(&format!("$argon2id$v=19${costs}${SALT_AND_HASH}")), Ok(()), "{costs}");
         }
     }

@@ -111,8 +111,8 @@ function unfit(page, dir, fontSize) {
       const found = {
         spilling: [...(wider(root) ? ["the page"] : []), ...select("body, body *", spills)],
         cut: select("input[readonly]", wider),
-        // On the smallest screen a long word in the largest letters has no place.
-        broken: fontSize === "100%" ? select("button, .button, summary, label, h1:not(:has(bdi)), h2", breaks) : [],
+        // Addresses break where they must, and on the smallest screen a long word in the largest letters has no place.
+        broken: fontSize === "100%" ? select("button, .button, summary:not(:has(code)), label, h1:not(:has(bdi)), h2", breaks) : [],
       };
       root.dir = "ltr";
       root.style.fontSize = "";
