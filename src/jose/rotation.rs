@@ -129,7 +129,7 @@ impl Rotation<'_> {
             }
             due.waits_for_the_clock |= next == Next::WaitsForTheClock;
         }
-        due.drop_private = keys.iter().filter(|key| schedule.is_spent(key, now) && !key.is_withdrawn()).collect();
+        due.drop_private = keys.iter().filter(|key| Schedule::is_spent(key, now) && !key.is_withdrawn()).collect();
         let forgotten_before = schedule.forgotten_before(now);
         due.forget = keys
             .iter()

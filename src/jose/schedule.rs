@@ -68,7 +68,7 @@ impl Schedule {
 
     /// Whether the private half of a key may go. Nothing signs with it once it has left the JWKS, but a clock that is ahead
     /// must not destroy what others sign with.
-    pub(crate) fn is_spent(self, key: &StoredKey, now: Timestamp) -> bool {
+    pub(crate) fn is_spent(key: &StoredKey, now: Timestamp) -> bool {
         key.purpose == SIGNATURE && key.removed_at.is_some_and(|removed_at| removed_at.after(PRIVATE_HALF_KEPT_FOR) <= now)
     }
 
