@@ -320,7 +320,7 @@ at_the_time_of_the_machine! {
     async fn an_emergency_withdraws_also_what_retires(server) {
         rotate_by_hand(server, &[]);
         move_times(server, &["signs_until", "removed_at"], -60).await;
-        server.clock.set_back(Duration::from_secs(40 * 60));
+        server.clock.set_back(Duration::from_mins(40));
         eventually(async || published(server).await.len() == 4).await;
         rotate_by_hand(server, &["--now"]);
         eventually(async || published(server).await == ["ES256", "RS256"]).await;
