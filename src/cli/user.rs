@@ -62,8 +62,10 @@ Examples:
 pub(super) struct Create {
     #[command(flatten)]
     common: CommonArgs,
+    /// What the person signs in with
     #[arg(long, value_parser = email)]
     email: Email,
+    /// What the person is called
     #[arg(long)]
     name: Option<String>,
     /// May be repeated
@@ -98,8 +100,10 @@ Example:
 pub(super) struct Update {
     #[command(flatten)]
     one: One,
+    /// What the person signs in with from now on
     #[arg(long, value_parser = email)]
     email: Option<Email>,
+    /// What the person is called from now on
     #[arg(long)]
     name: Option<String>,
     /// The roles from now on; may be repeated

@@ -76,7 +76,8 @@ pub(super) struct Settings {
     #[config(nested)]
     pub passwords: Passwords,
 
-    /// How often a password may be wrong. What a failure costs is forgiven with time, and never asked of a password that is right.
+    /// How often a password may be wrong. What a failure costs is forgiven with time. A right password costs nothing, but while an
+    /// account must wait, the right one must wait, too.
     #[config(nested)]
     pub throttle: Throttle,
 

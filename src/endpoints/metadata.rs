@@ -4,7 +4,11 @@ use axum::{extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
 
 use super::cacheable;
-use crate::{oauth::OAuthError, server::Server, web::json_error::JsonError};
+use crate::{
+    oauth::{OAuthError, metadata::paths},
+    server::Server,
+    web::json_error::JsonError,
+};
 
 /// How long the document may be kept: it changes with a release or the configuration.
 const MAX_AGE: u64 = 600;
@@ -15,8 +19,8 @@ pub(crate) async fn get(State(server): State<Server>, headers: HeaderMap) -> Res
 }
 
 /// What clients look for beside it, and documents about other issuers.
-pub(crate) async fn not_found() -> JsonError {
-    let remedy = "There is no such document here; the one that there is has the issuer's path behind \
-                  /.well-known/oauth-authorization-server (RFC 8414 section 3.1).";
-    JsonError::with_status(StatusCode::NOT_FOUND, OAuthError::invalid_request(remedy))
+pub(crate) async fn not_found(State(server): State<Server>) -> JsonError {
+    let url = server.config().issuer.url(paths::METADATA);
+    let description = format!("There is no such document here. The metadata of this server (RFC 8414) is at {url}.");
+    JsonError::with_status(StatusCode::NOT_FOUND, OAuthError { description: description.into(), ..OAuthError::invalid_request("") })
 }

@@ -32,7 +32,7 @@ pub(crate) async fn validate(server: &Server, params: &Params) -> Result<Result<
     let Some(return_address) = client.return_address(params.get("redirect_uri")) else {
         return page(
             "The redirect_uri is not one that the client is registered with: compare it byte for byte with what \
-             'grantor client show' prints, or add it with 'grantor client update --redirect-uri'.",
+             'grantor client show' prints, or give all that it shall have to 'grantor client update --redirect-uri'.",
         );
     };
     let reply = Reply::new(return_address, params);

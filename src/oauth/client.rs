@@ -235,7 +235,7 @@ impl Client {
         } else {
             Err(OAuthError::new(
                 ErrorCode::UnauthorizedClient,
-                "The client is not registered for this grant_type; an operator can add it with 'grantor client update --grant-type'.",
+                "The client is not registered for this grant_type; an operator can give it all that it shall have with 'grantor client update --grant-type'.",
             ))
         }
     }

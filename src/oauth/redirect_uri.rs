@@ -30,7 +30,9 @@ pub enum UnacceptableRedirectUri {
     Wildcard,
     #[error("http:// is for loopback only (127.0.0.1, [::1], localhost): use https://")]
     PlainHttp,
-    #[error("a private-use scheme needs a dot, such as com.example.app:/callback (RFC 8252 §7.1)")]
+    #[error(
+        "a private-use scheme needs a dot, such as com.example.app:/callback (RFC 8252 §7.1); is https:// or, for loopback, http:// missing?"
+    )]
     SchemeWithoutDot,
     #[error("a private-use scheme is for public clients only: use https://")]
     PrivateUseOfConfidential,

@@ -19,7 +19,7 @@ use super::{
     Store,
     backend::Backend,
     pool::{Pool, PoolLimits},
-    sqlite_writer::Writer,
+    sqlite_writer::{self, Writer},
 };
 use crate::config::{Config, DatabaseUrl};
 
@@ -42,7 +42,7 @@ pub enum OpenError {
     Migrate(sqlx::migrate::MigrateError),
     #[error("the database was made by a newer Grantor (migration {0}): run that version or a later one.")]
     FromTheFuture(i64),
-    #[error("{} migration(s) are pending: run 'grantor migrate', or start without database.migrate = false.", .0.len())]
+    #[error("{} migration(s) are pending, as in every new database: run 'grantor migrate' first.", .0.len())]
     Pending(Vec<String>),
 }
 
@@ -109,7 +109,7 @@ impl Store {
                 };
                 let readers = Pool::open(options.clone().read_only(true).create_if_missing(false), limits, 1).await.map_err(connect)?;
                 // The writer asks for the lock by itself, more often than SQLite's busy handler would.
-                let writer = Writer::start(options.busy_timeout(Duration::ZERO)).await.map_err(connect)?;
+                let writer = Writer::start(options.busy_timeout(sqlite_writer::PATIENCE)).await.map_err(connect)?;
                 Backend::Sqlite { readers, writer }
             }
             DatabaseUrl::Postgres(url) => {

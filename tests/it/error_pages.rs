@@ -92,13 +92,13 @@ on_every_backend! {
                 let page = server.get(&format!("{path}?{query}")).await;
                 // An empty parameter is an absent one: then /login is just the sign-in form.
                 if !(path == "/login" && request.is_empty()) {
-                    assert_error_page(&page, 400, "This page is too old");
+                    assert_error_page(&page, 400, "This page does not work any more");
                 }
             }
         }
         server.get(&format!("/login?request={sealed}")).await.assert_status(200);
         server.advance(30 * 60 + 1);
-        assert_error_page(&server.get(&format!("/login?request={sealed}")).await, 400, "This page is too old");
+        assert_error_page(&server.get(&format!("/login?request={sealed}")).await, 400, "This page does not work any more");
     }
 
     /// Of several requests each has an id of its own, and the client cannot choose it.
