@@ -1,6 +1,9 @@
 //! Logs: text on a terminal, JSON otherwise, always to standard error.
 
 mod json;
+mod lines;
+
+pub(crate) use lines::rest;
 
 use std::io::{IsTerminal, stderr};
 
@@ -43,7 +46,7 @@ fn begin_with(config: &Config, directives: &str, request_id: RequestId) {
         LogFormat::Json => false,
         LogFormat::Auto => stderr().is_terminal(),
     };
-    let layer = tracing_subscriber::fmt::layer().with_writer(stderr);
+    let layer = tracing_subscriber::fmt::layer().with_writer(lines::Lines);
     let layer = if as_text {
         let format = Format::default().with_target(false).with_ansi(stderr().is_terminal());
         layer.event_format(Text { format, request_id }).boxed()

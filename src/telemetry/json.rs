@@ -29,108 +29,117 @@ where
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        writer.write_str("{\"timestamp\":\"")?;
-        self.time.format_time(&mut writer)?;
-        writer.write_str("\",\"level\":\"")?;
-        writer.write_str(event.metadata().level().as_str())?;
-        writer.write_char('"')?;
-        let mut members = Members { writer: &mut writer, written: Ok(()) };
+        let mut line = String::with_capacity(512);
+        line.push_str("{\"timestamp\":\"");
+        self.time.format_time(&mut Writer::new(&mut line))?;
+        line.push_str("\",\"level\":\"");
+        line.push_str(event.metadata().level().as_str());
+        line.push('"');
+        let mut members = Members { line: &mut line, written: Ok(()) };
         event.record(&mut members);
         members.written?;
-        writer.write_str(",\"target\":")?;
-        string(&mut writer, event.metadata().target())?;
+        line.push_str(",\"target\":");
+        string(&mut line, event.metadata().target());
         if let Some(id) = (self.request_id)() {
-            writer.write_str(",\"span\":{\"request.id\":\"")?;
-            writer.write_str(id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()))?;
-            writer.write_str("\",\"name\":\"request\"}")?;
+            line.push_str(",\"span\":{\"request.id\":\"");
+            line.push_str(id.hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()));
+            line.push_str("\",\"name\":\"request\"}");
         }
-        writer.write_str("}\n")
+        line.push_str("}\n");
+        writer.write_str(&line)
     }
 }
 
 /// The fields of an event as members of an object that has some already.
-struct Members<'a, W> {
-    writer: &'a mut W,
+struct Members<'a> {
+    line: &'a mut String,
     written: fmt::Result,
 }
 
-impl<W: Write> Members<'_, W> {
-    fn member(&mut self, field: &Field, value: impl FnOnce(&mut W) -> fmt::Result) {
-        if self.written.is_ok() {
-            self.written = self.try_member(field, value);
-        }
+impl Members<'_> {
+    fn name(&mut self, field: &Field) {
+        self.line.push(',');
+        string(self.line, field.name());
+        self.line.push(':');
     }
 
-    fn try_member(&mut self, field: &Field, value: impl FnOnce(&mut W) -> fmt::Result) -> fmt::Result {
-        self.writer.write_char(',')?;
-        string(self.writer, field.name())?;
-        self.writer.write_char(':')?;
-        value(self.writer)
+    /// A value whose digits or word are JSON.
+    fn plain(&mut self, field: &Field, value: impl fmt::Display) {
+        self.name(field);
+        self.written = self.written.and_then(|()| write!(self.line, "{value}"));
     }
 }
 
-impl<W: Write> Visit for Members<'_, W> {
+impl Visit for Members<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.member(field, |writer| string(writer, value));
+        self.name(field);
+        string(self.line, value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.member(field, |writer| {
-            writer.write_char('"')?;
-            write!(Escaped(writer), "{value:?}")?;
-            writer.write_char('"')
-        });
+        self.name(field);
+        self.line.push('"');
+        self.written = self.written.and_then(|()| write!(Escaped(self.line), "{value:?}"));
+        self.line.push('"');
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.member(field, |writer| write!(writer, "{value}"));
+        self.plain(field, value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.member(field, |writer| write!(writer, "{value}"));
+        self.plain(field, value);
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
-        self.member(field, |writer| write!(writer, "{value}"));
+        self.plain(field, value);
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
-        self.member(field, |writer| write!(writer, "{value}"));
+        self.plain(field, value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.member(field, |writer| writer.write_str(if value { "true" } else { "false" }));
+        self.plain(field, value);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
         // JSON has no number that is none.
-        self.member(field, |writer| if value.is_finite() { write!(writer, "{value:?}") } else { writer.write_str("null") });
+        if value.is_finite() { self.plain(field, value) } else { self.plain(field, "null") }
     }
 }
 
-fn string(writer: &mut impl Write, text: &str) -> fmt::Result {
-    writer.write_char('"')?;
-    Escaped(writer).write_str(text)?;
-    writer.write_char('"')
+fn string(line: &mut String, text: &str) {
+    line.push('"');
+    escape(line, text);
+    line.push('"');
 }
 
-/// The inside of a JSON string (RFC 8259 §7).
-struct Escaped<'a, W>(&'a mut W);
+const HEX: [&str; 16] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "a", "b", "c", "d", "e", "f"];
 
-impl<W: Write> Write for Escaped<'_, W> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut rest = text;
-        while let Some(at) = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
-            self.0.write_str(&rest[..at])?;
-            match rest.as_bytes()[at] {
-                b'"' => self.0.write_str("\\\"")?,
-                b'\\' => self.0.write_str("\\\\")?,
-                b'\n' => self.0.write_str("\\n")?,
-                control => write!(self.0, "\\u{control:04x}")?,
-            }
-            rest = &rest[at + 1..];
+/// The inside of a JSON string (RFC 8259 §7). Control characters are those below 32.
+fn escape(line: &mut String, text: &str) {
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        line.push_str(&rest[..at]);
+        match rest.as_bytes()[at] {
+            b'"' => line.push_str("\\\""),
+            b'\\' => line.push_str("\\\\"),
+            b'\n' => line.push_str("\\n"),
+            control => line.extend(["\\u00", if control < 16 { "0" } else { "1" }, HEX[usize::from(control % 16)]]),
         }
-        self.0.write_str(rest)
+        rest = &rest[at + 1..];
+    }
+    line.push_str(rest);
+}
+
+/// Escapes what is written to it.
+struct Escaped<'a>(&'a mut String);
+
+impl Write for Escaped<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        escape(self.0, text);
+        Ok(())
     }
 }
 
