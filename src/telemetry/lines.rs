@@ -27,6 +27,11 @@ struct Waiting {
 }
 
 impl Waiting {
+    fn is_due(&self) -> bool {
+        let is_old = self.since.is_some_and(|since| since.elapsed() >= PATIENCE);
+        !self.rests || is_old || self.lines.len() >= BYTES
+    }
+
     fn write(&mut self) {
         // Where else should one say that the log cannot be written?
         let _ = stderr().write_all(&self.lines);
@@ -77,8 +82,8 @@ impl Write for Line {
         let kept = WAITING.try_with(|waiting| {
             let mut waiting = waiting.borrow_mut();
             waiting.lines.extend_from_slice(line);
-            let is_old = waiting.since.get_or_insert_with(Instant::now).elapsed() >= PATIENCE;
-            if self.at_once || !waiting.rests || is_old || waiting.lines.len() >= BYTES {
+            waiting.since.get_or_insert_with(Instant::now);
+            if self.at_once || waiting.is_due() {
                 waiting.write();
             }
         });
@@ -120,16 +125,14 @@ mod tests {
 
     #[test]
     fn no_more_waits_than_a_little_for_a_little() {
-        std::thread::spawn(|| {
-            rest();
-            Line { at_once: false }.write_all(b"").unwrap();
-            WAITING.with_borrow_mut(|waiting| waiting.since = Some(Instant::now().checked_sub(PATIENCE).unwrap()));
-            assert_eq!(waiting_after(false), 0);
-            assert_eq!(waiting_after(false), 1);
-            Line { at_once: false }.write_all(&[b' '; BYTES]).unwrap();
-            assert_eq!(WAITING.with_borrow(|waiting| waiting.lines.len()), 0);
-        })
-        .join()
-        .unwrap();
+        let since = Instant::now().checked_add(PATIENCE);
+        let mut waiting = Waiting { rests: true, lines: vec![b' '; BYTES - 1], since };
+        assert!(!waiting.is_due());
+        waiting.lines.push(b' ');
+        assert!(waiting.is_due());
+        waiting.lines.clear();
+        assert!(!waiting.is_due());
+        waiting.since = Instant::now().checked_sub(PATIENCE);
+        assert!(waiting.is_due());
     }
 }
