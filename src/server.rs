@@ -230,8 +230,8 @@ pub(crate) struct HashingGate {
     threads: Arc<Semaphore>,
     places: usize,
     taken: Mutex<Taken>,
-    /// Memory that was hashed in and is hashed in again, as long as somebody is here: clean memory costs as much as a tenth of
-    /// the hashing. There is never more of it, in use and not, than there are threads.
+    /// Memory that was hashed in and is hashed in again, as long as somebody is here: the system need not clean other memory
+    /// first. There is never more of it, in use and not, than there are threads.
     memory: Mutex<Vec<HashingMemory>>,
 }
 

@@ -42,7 +42,7 @@ pub enum OpenError {
     Migrate(sqlx::migrate::MigrateError),
     #[error("the database was made by a newer Grantor (migration {0}): run that version or a later one.")]
     FromTheFuture(i64),
-    #[error("{} migration(s) are pending, as in every new database: run 'grantor migrate' first.", .0.len())]
+    #[error("{} migration(s) are pending: run 'grantor migrate' first, for a new database, too.", .0.len())]
     Pending(Vec<String>),
 }
 
