@@ -19,7 +19,13 @@ use crate::{
         login, signed_out,
     },
     server::Server,
-    web::{assets, cors, headers, json_error::JsonError, page, request_log, session},
+    web::{
+        assets, cors, headers,
+        json_error::JsonError,
+        page,
+        request_log::{self, Logged},
+        session,
+    },
 };
 
 /// Whoever serves the router says of each request where it comes from, as an extension.
@@ -48,29 +54,33 @@ fn well_known(server: &Server) -> Router<Server> {
     let not_found =
         roots.iter().fold(Router::new(), |router, root| router.route(&format!("{root}/.well-known/{{*name}}"), any(metadata::not_found)));
     let router = places(issuer).iter().fold(not_found, |router, place| router.route(place, get(metadata::get)));
-    for_any_origin(server, router)
+    for_any_origin(server, router, Logged::Failures)
 }
 
 /// Answers in JSON, without cookies.
 fn for_programs(server: &Server) -> Router<Server> {
-    let shared =
-        Router::new().route(paths::JWKS, get(jwks::get)).route(paths::TOKEN, post(token::post)).route(paths::REVOKE, post(revoke::post));
+    let documents = Router::new().route(paths::JWKS, get(jwks::get));
+    let shared = Router::new().route(paths::TOKEN, post(token::post)).route(paths::REVOKE, post(revoke::post));
     let others = Router::new().route(paths::INTROSPECT, post(introspect::post));
-    for_any_origin(server, shared).merge(in_json(server, others))
+    for_any_origin(server, documents, Logged::Failures).merge(for_any_origin(server, shared, Logged::All)).merge(in_json(
+        server,
+        others,
+        Logged::All,
+    ))
 }
 
 fn health(server: &Server) -> Router<Server> {
-    in_json(server, Router::new().route("/health/live", get(health::live)).route("/health/ready", get(health::ready)))
+    in_json(server, Router::new().route("/health/live", get(health::live)).route("/health/ready", get(health::ready)), Logged::Failures)
 }
 
-fn for_any_origin(server: &Server, router: Router<Server>) -> Router<Server> {
+fn for_any_origin(server: &Server, router: Router<Server>, logged: Logged) -> Router<Server> {
     // Around what logs and ends requests, so that every status can be read.
-    let layers = (headers::on_everything(server), cors::allow_any_origin(), request_log::around(server, IN_JSON));
+    let layers = (headers::on_everything(server), cors::allow_any_origin(), request_log::around(server, IN_JSON, logged));
     router.method_not_allowed_fallback(method_not_allowed).layer(layers)
 }
 
-fn in_json(server: &Server, router: Router<Server>) -> Router<Server> {
-    let layers = (headers::on_everything(server), request_log::around(server, IN_JSON));
+fn in_json(server: &Server, router: Router<Server>, logged: Logged) -> Router<Server> {
+    let layers = (headers::on_everything(server), request_log::around(server, IN_JSON, logged));
     router.method_not_allowed_fallback(method_not_allowed).layer(layers)
 }
 
@@ -104,7 +114,7 @@ fn elsewhere(server: &Server) -> Router<Server> {
 }
 
 fn as_pages(server: &Server, router: Router<Server>) -> Router<Server> {
-    let layers = (headers::on_everything(server), request_log::around(server, PageError::envelope));
+    let layers = (headers::on_everything(server), request_log::around(server, PageError::envelope, Logged::All));
     router.layer(layers).layer(from_fn_with_state(server.clone(), page::around))
 }
 

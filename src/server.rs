@@ -1,26 +1,24 @@
 //! What lives as long as the process: configuration, store, keys, caches.
 
+mod hashing;
 mod turns;
 
+pub(crate) use hashing::{HashingGate, HashingMemory};
 pub(crate) use turns::{Turn, Turns};
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
     fs,
     io::{self, Write},
-    mem,
     net::IpAddr,
     os::unix::fs::OpenOptionsExt,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use anyhow::{Context, bail};
-use argon2::Block;
 use base64::prelude::{BASE64_STANDARD, Engine};
 use moka::future::Cache;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use crate::{
@@ -50,7 +48,7 @@ struct Inner {
     master_key: Arc<MasterKey>,
     keys: KeyRing,
     clients: Cache<ClientId, Option<Arc<Client>>>,
-    hashing: Arc<HashingGate>,
+    hashing: HashingGate,
     sign_ins: Arc<Turns<Parties>>,
     metadata: Document,
     node: Uuid,
@@ -120,7 +118,7 @@ impl Server {
         &self.0.keys
     }
 
-    pub(crate) fn hashing(&self) -> &Arc<HashingGate> {
+    pub(crate) fn hashing(&self) -> &HashingGate {
         &self.0.hashing
     }
 
@@ -224,61 +222,6 @@ fn make_master_key(path: &Path) -> io::Result<()> {
     fs::File::open(path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// Lets a few hash passwords at a time and a few more wait; whoever comes beyond is told to come back.
-/// No address takes more than half of the places, so that one alone cannot close sign-in for the others.
-pub(crate) struct HashingGate {
-    threads: Arc<Semaphore>,
-    places: usize,
-    taken: Mutex<Taken>,
-    /// Memory that was hashed in and is hashed in again, as long as somebody is here: the system need not clean other memory
-    /// first. There is never more of it, in use and not, than there are threads.
-    memory: Mutex<Vec<HashingMemory>>,
-}
-
-#[derive(Default)]
-struct Taken {
-    all: usize,
-    by_address: HashMap<Option<IpAddr>, usize>,
-}
-
-impl HashingGate {
-    fn new(threads: usize, queue: usize) -> Arc<Self> {
-        Arc::new(Self {
-            threads: Arc::new(Semaphore::new(threads)),
-            places: threads + queue,
-            taken: Mutex::default(),
-            memory: Mutex::default(),
-        })
-    }
-
-    /// Waits for a thread, unless too many wait already.
-    pub(crate) async fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Result<HashingPermit> {
-        let place = self.take_place(address.map(network)).ok_or_else(|| Error::unavailable("too many people are signing in at once"))?;
-        let thread = Arc::clone(&self.threads).acquire_owned().await.map_err(Error::internal)?;
-        let memory = self.memory().pop().unwrap_or_default();
-        Ok(HashingPermit { memory, place, _thread: thread })
-    }
-
-    fn take_place(self: &Arc<Self>, address: Option<IpAddr>) -> Option<Place> {
-        let mut taken = self.taken();
-        let of_address = taken.by_address.get(&address).copied().unwrap_or(0);
-        if taken.all >= self.places || of_address >= self.places.div_ceil(2) {
-            return None;
-        }
-        taken.all += 1;
-        taken.by_address.insert(address, of_address + 1);
-        Some(Place { gate: Arc::clone(self), address })
-    }
-
-    fn taken(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn memory(&self) -> MutexGuard<'_, Vec<HashingMemory>> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// A household or machine has a /64 of IPv6. An IPv4 address that a socket for both shows as IPv6 is what it is.
 pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -287,96 +230,9 @@ pub(crate) fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// A place before or at a thread, free again when dropped.
-struct Place {
-    gate: Arc<HashingGate>,
-    address: Option<IpAddr>,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = self.gate.taken();
-        taken.all -= 1;
-        if let Entry::Occupied(mut of_address) = taken.by_address.entry(self.address) {
-            *of_address.get_mut() -= 1;
-            if *of_address.get() == 0 {
-                of_address.remove();
-            }
-        }
-        if taken.all == 0 {
-            *self.gate.memory() = Vec::new();
-        }
-    }
-}
-
-/// Goes with the thread that hashes: a request that is dropped meanwhile does not free its place early.
-pub(crate) struct HashingPermit {
-    memory: HashingMemory,
-    place: Place,
-    _thread: OwnedSemaphorePermit,
-}
-
-impl HashingPermit {
-    pub(crate) fn memory(&mut self) -> &mut HashingMemory {
-        &mut self.memory
-    }
-}
-
-/// What is hashed in, again and again.
-#[derive(Default)]
-pub(crate) struct HashingMemory(Vec<Block>);
-
-impl HashingMemory {
-    /// So many blocks, whatever is in them.
-    pub(crate) fn blocks(&mut self, count: usize) -> Result<&mut [Block]> {
-        if let Some(missing) = count.checked_sub(self.0.len()) {
-            self.0.try_reserve_exact(missing).map_err(|_| Error::unavailable("there is no memory for hashing passwords"))?;
-            self.0.resize(count, Block::new());
-        }
-        Ok(&mut self.0[..count])
-    }
-}
-
-impl Drop for HashingPermit {
-    /// Before the place and the thread are free: whoever is next finds the memory.
-    fn drop(&mut self) {
-        self.place.gate.memory().push(mem::take(&mut self.memory));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn one_address_takes_half_of_the_places_and_no_more() {
-        let gate = HashingGate::new(1, 3);
-        let address = |text: &str| Some(text.parse::<IpAddr>().unwrap());
-        let places: Vec<_> = (0..2).map(|_| gate.take_place(address("192.0.2.1")).unwrap()).collect();
-        assert!(gate.take_place(address("192.0.2.1")).is_none());
-        let other = gate.take_place(address("192.0.2.2")).unwrap();
-        let third = gate.take_place(address("192.0.2.3")).unwrap();
-        assert!(gate.take_place(address("192.0.2.4")).is_none());
-        drop((places, other, third));
-        assert!(gate.taken().by_address.is_empty());
-        assert!(gate.take_place(address("192.0.2.1")).is_some());
-    }
-
-    #[tokio::test]
-    async fn memory_is_passed_on_and_ends_with_the_last_who_hashes() {
-        let gate = HashingGate::new(2, 3);
-        let mut first = gate.enter(None).await.unwrap();
-        let second = gate.enter(None).await.unwrap();
-        first.memory().blocks(8).unwrap()[7].as_mut()[0] = 1;
-        drop(first);
-        let mut third = gate.enter(None).await.unwrap();
-        assert_eq!(third.memory.0.len(), 8);
-        assert!(gate.memory().is_empty());
-        assert_eq!(third.memory().blocks(16).unwrap().len(), 16);
-        drop(second);
-        drop(third);
-        assert!(gate.memory().is_empty());
-    }
 
     #[test]
     fn addresses_of_one_ipv6_network_count_as_one() {

@@ -1,6 +1,6 @@
 //! Passwords: Argon2id (RFC 9106), a few at a time.
 
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 use argon2::{
     Algorithm, Argon2, Params, Version,
@@ -46,9 +46,9 @@ impl Password {
 }
 
 /// Hashes a password for the store, as a PHC string.
-pub(crate) async fn hash(gate: &Arc<HashingGate>, config: &Passwords, password: Password) -> Result<String> {
+pub(crate) async fn hash(gate: &HashingGate, config: &Passwords, password: Password) -> Result<String> {
     let argon2 = argon2(config)?;
-    in_a_thread(gate, None, move |memory| hash_with(&argon2, &password, memory)).await
+    gate.run(None, move |memory| hash_with(&argon2, &password, memory)).await
 }
 
 /// Hashes in the thread of the caller, to see how long it takes.
@@ -66,14 +66,14 @@ pub(crate) enum Verified {
 
 /// Compares. Without a hash (nobody has this e-mail, or no password is set) the same work is done for nothing.
 pub(crate) async fn verify(
-    gate: &Arc<HashingGate>,
+    gate: &HashingGate,
     config: &Passwords,
     address: Option<IpAddr>,
     password: Password,
     hash: Option<String>,
 ) -> Result<Verified> {
     let argon2 = argon2(config)?;
-    in_a_thread(gate, address, move |memory| {
+    gate.run(address, move |memory| {
         let Some(hash) = hash else { return hash_with(&argon2, &password, memory).map(|_| Verified::No) };
         let stored = Stored::parse(&hash).ok_or_else(|| Error::internal("a stored password hash cannot be read"))?;
         if !stored.is_of(&password, memory)? {
@@ -144,17 +144,6 @@ fn argon2(config: &Passwords) -> Result<Argon2<'static>> {
     let params = Params::new(config.argon2_memory_kib, config.argon2_iterations, config.argon2_parallelism, None)
         .map_err(|_| Error::internal("these Argon2 parameters are not possible"))?;
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
-}
-
-/// Hashing takes tens of milliseconds and its own memory: the gate bounds both.
-async fn in_a_thread<T: Send + 'static>(
-    gate: &Arc<HashingGate>,
-    address: Option<IpAddr>,
-    work: impl FnOnce(&mut HashingMemory) -> Result<T> + Send + 'static,
-) -> Result<T> {
-    let mut permit = gate.enter(address).await?;
-    let done = tokio::task::spawn_blocking(move || work(permit.memory()));
-    done.await.map_err(Error::internal)?
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    net::IpAddr,
     panic::AssertUnwindSafe,
     task::{Context, Poll},
     time::Duration,
@@ -12,7 +13,7 @@ use axum::{
     response::Response,
 };
 use futures_util::{FutureExt, future::BoxFuture};
-use http::{HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tokio::time::Instant;
 use tower::{Layer, Service, layer::layer_fn};
 use uuid::Uuid;
@@ -38,16 +39,55 @@ pub(crate) fn current_id() -> Option<Uuid> {
 /// How an error is told to the caller of a route: as JSON or as a page.
 pub(crate) type Envelope = fn(Error) -> Response;
 
+/// Which answers of a route are logged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Logged {
+    All,
+    /// Of what anyone may read, and probes and caches read all the time, a success is told on the level `debug` only.
+    Failures,
+}
+
+/// What is logged of an answer.
+struct Line {
+    method: Method,
+    route: Option<MatchedPath>,
+    status: StatusCode,
+    duration: Duration,
+    address: Option<IpAddr>,
+}
+
+/// The line on a level, which `tracing` wants to know when it is compiled.
+macro_rules! line {
+    ($level:ident) => {
+        fn $level(&self) {
+            tracing::$level!(
+                method = self.method.as_str(),
+                route = self.route.as_ref().map_or("-", MatchedPath::as_str),
+                status = self.status.as_u16(),
+                duration_us = u64::try_from(self.duration.as_micros()).unwrap_or(u64::MAX),
+                address = self.address.map(tracing::field::display),
+                "answered"
+            );
+        }
+    };
+}
+
+impl Line {
+    line!(info);
+    line!(debug);
+}
+
 /// Wraps every route. Neither path parameters nor queries are logged: they hold codes, states and sealed requests.
-pub(crate) fn around<S>(server: &Server, envelope: Envelope) -> impl Layer<S, Service = Around<S>> + Clone + use<S> {
+pub(crate) fn around<S>(server: &Server, envelope: Envelope, logged: Logged) -> impl Layer<S, Service = Around<S>> + Clone + use<S> {
     let server = server.clone();
-    layer_fn(move |inner| Around { server: server.clone(), envelope, inner })
+    layer_fn(move |inner| Around { server: server.clone(), envelope, logged, inner })
 }
 
 #[derive(Clone)]
 pub(crate) struct Around<S> {
     server: Server,
     envelope: Envelope,
+    logged: Logged,
     inner: S,
 }
 
@@ -65,6 +105,7 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
+        let logged = self.logged;
         let id = secret::new_id(self.server.clock().now());
         let method = request.method().clone();
         let route = request.extensions().get::<MatchedPath>().cloned();
@@ -78,14 +119,12 @@ where
             if let Ok(value) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer())) {
                 response.headers_mut().insert(REQUEST_ID, value);
             }
-            tracing::info!(
-                method = method.as_str(),
-                route = route.as_ref().map_or("-", MatchedPath::as_str),
-                status = response.status().as_u16(),
-                duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
-                address = address.map(tracing::field::display),
-                "answered"
-            );
+            let status = response.status();
+            let line = Line { method, route, status, duration: started.elapsed(), address };
+            match logged {
+                Logged::Failures if !status.is_client_error() && !status.is_server_error() => line.debug(),
+                _ => line.info(),
+            }
             Ok(response)
         }))
     }
@@ -133,7 +172,7 @@ mod tests {
             .route("/panics", get(async || -> StatusCode { panic!("the secret of {}", "the handler") }))
             .route("/hangs", get(async || std::future::pending::<StatusCode>().await))
             .route("/tells", get(async || current_id().map(|id| id.to_string()).unwrap_or_default()))
-            .layer(around(server, envelope))
+            .layer(around(server, envelope, Logged::All))
             .layer(from_fn_with_state(server.clone(), page::around))
     }
 
