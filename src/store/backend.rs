@@ -36,6 +36,12 @@ pub(crate) enum Extent {
 pub(crate) trait Verb: Send + Sync + 'static {
     type Told: Send + 'static;
     const EXTENT: Extent;
+
+    /// Where Postgres does in one statement what takes several on `SQLite`.
+    fn extent_on_postgres(&self) -> Extent {
+        Self::EXTENT
+    }
+
     fn run(&self, conn: &mut Conn<'_>) -> impl Future<Output = Result<Self::Told>> + Send;
 }
 
@@ -116,7 +122,7 @@ impl Backend {
 }
 
 async fn on_postgres<V: Verb>(connection: &mut PgConnection, verb: &V) -> Result<V::Told> {
-    match V::EXTENT {
+    match verb.extent_on_postgres() {
         Extent::OneStatement => verb.run(&mut Conn::Postgres(connection)).await,
         Extent::Several => {
             let mut transaction = connection.begin().await?;

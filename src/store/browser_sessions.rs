@@ -1,11 +1,12 @@
 //! `browser_sessions`: who is signed in at which browser. The cookie's value is kept only as a hash.
 
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, types::Json};
+use sqlx::{FromRow, PgConnection, types::Json};
 use uuid::Uuid;
 
 use super::{
-    Store, Swapped, Window, audit_events,
+    Store, Swapped, Window,
+    audit_events::{self, bind_event, insert_event},
     backend::{Conn, Extent, Verb, read, run},
 };
 use crate::{audit::AuditEvent, clock::Timestamp, error::Result, secret::SecretHash};
@@ -87,31 +88,61 @@ macro_rules! insert_session {
     };
 }
 
+/// Binds the eleven values of a session that begins.
+macro_rules! bind_session {
+    ($query:expr, $begin:expr) => {
+        $query
+            .bind($begin.id_hash.as_bytes())
+            .bind($begin.session.id)
+            .bind($begin.session.person_id)
+            .bind($begin.session.auth_time)
+            .bind(Json(&$begin.session.amr))
+            .bind(&$begin.session.address)
+            .bind(&$begin.session.user_agent)
+            .bind($begin.session.created_at)
+            .bind($begin.session.last_seen_at)
+            .bind($begin.session.expires_at)
+            .bind($begin.tokens_not_before)
+    };
+}
+
+impl BeginSession {
+    /// The session that ends with this one's beginning.
+    fn replaced(&self) -> Option<Uuid> {
+        self.replaces.filter(|replaced| *replaced != self.session.id)
+    }
+
+    /// Session and event in one statement, for one round trip instead of four.
+    async fn run_at_once(&self, db: &mut PgConnection) -> Result<Swapped> {
+        const BEGIN: &str = concat!(
+            "WITH begun AS (",
+            insert_session!(" FOR SHARE"),
+            " RETURNING id) ",
+            insert_event!(),
+            "SELECT $12, $13, $14, $15, $16, $17, $18, $19, $20, $21 FROM begun"
+        );
+        let query = bind_event!(bind_session!(sqlx::query(BEGIN), self), self.event);
+        Ok(Swapped::from_rows(query.execute(db).await?.rows_affected()))
+    }
+}
+
 impl Verb for BeginSession {
     type Told = Swapped;
     const EXTENT: Extent = Extent::Several;
 
+    fn extent_on_postgres(&self) -> Extent {
+        if self.replaced().is_some() { Extent::Several } else { Extent::OneStatement }
+    }
+
     async fn run(&self, conn: &mut Conn<'_>) -> Result<Swapped> {
-        let session = &self.session;
-        let insert = match conn {
-            Conn::Sqlite(_) => insert_session!(""),
-            Conn::Postgres(_) => insert_session!(" FOR SHARE"),
+        let insert = match (&mut *conn, self.replaced()) {
+            (Conn::Postgres(db), None) => return self.run_at_once(db).await,
+            (Conn::Postgres(_), Some(_)) => insert_session!(" FOR SHARE"),
+            (Conn::Sqlite(_), _) => insert_session!(""),
         };
-        let begun = run!(conn, db => sqlx::query(insert)
-            .bind(self.id_hash.as_bytes())
-            .bind(session.id)
-            .bind(session.person_id)
-            .bind(session.auth_time)
-            .bind(Json(&session.amr))
-            .bind(&session.address)
-            .bind(&session.user_agent)
-            .bind(session.created_at)
-            .bind(session.last_seen_at)
-            .bind(session.expires_at)
-            .bind(self.tokens_not_before)
-            .execute(db).await?.rows_affected());
+        let begun = run!(conn, db => bind_session!(sqlx::query(insert), self).execute(db).await?.rows_affected());
         if begun > 0 {
-            if let Some(replaced) = self.replaces.filter(|replaced| *replaced != session.id) {
+            if let Some(replaced) = self.replaced() {
                 end_session(conn, replaced, self.event.at).await?;
             }
             audit_events::insert(conn, &self.event).await?;

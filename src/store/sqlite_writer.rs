@@ -208,6 +208,7 @@ impl Task {
             return Ok(());
         }
         begin(connection).await?;
+        let is_alone = group.len() == 1;
         for job in group {
             match job.extent() {
                 Extent::OneStatement => {
@@ -216,15 +217,25 @@ impl Task {
                     }
                 }
                 Extent::Several => {
-                    sqlx::query("SAVEPOINT verb").execute(&mut *connection).await?;
+                    // Alone it needs no way back but the whole transaction's.
+                    if !is_alone {
+                        sqlx::query("SAVEPOINT verb").execute(&mut *connection).await?;
+                    }
                     let outcome = AssertUnwindSafe(job.run(connection)).catch_unwind().await;
                     if matches!(outcome, Ok(Ran::InTrouble)) {
                         return Err(GroupFailed::InTrouble);
                     }
-                    if !matches!(outcome, Ok(Ran::Done)) {
+                    let is_done = matches!(outcome, Ok(Ran::Done));
+                    if is_alone && !is_done {
+                        sqlx::query("ROLLBACK").execute(connection).await?;
+                        return Ok(());
+                    }
+                    if !is_done {
                         sqlx::query("ROLLBACK TO verb").execute(&mut *connection).await?;
                     }
-                    sqlx::query("RELEASE verb").execute(&mut *connection).await?;
+                    if !is_alone {
+                        sqlx::query("RELEASE verb").execute(&mut *connection).await?;
+                    }
                 }
             }
         }

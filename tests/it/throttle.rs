@@ -71,6 +71,14 @@ on_every_backend! {
         assert_eq!(guess(server, HOME, &alice.email, 11).await, 10, "whoever knows the password begins anew");
     }
 
+    /// Where nothing tells networks apart, a right password forgives no failures: they may be a stranger's.
+    async fn behind_a_proxy_the_owner_forgives_no_stranger(server) {
+        let alice = server.person("alice").await;
+        assert_eq!(guess(server, "127.0.0.1", &alice.email, 9).await, 9);
+        sign_in(server, "127.0.0.1", &alice.email, PASSWORD).await.assert_status(303);
+        assert_eq!(guess(server, "127.0.0.1", &alice.email, 9).await, 1);
+    }
+
     /// One free failure comes back with each delay, and all of them with time.
     async fn failures_are_forgotten_one_by_one(server) {
         assert_eq!(guess(server, HOME, "alice@example.com", 12).await, 10);
