@@ -15,7 +15,6 @@ use crate::{
     },
     audit::{Actor, AuditEvent, AuditName, Origin},
     oauth::Email,
-    secret,
     server::Server,
     store::{
         Saved,
@@ -229,19 +228,7 @@ pub(super) async fn create_person(server: &Server, person: Person) -> Result<Sav
 
 /// A new person with this e-mail, not yet stored.
 pub(super) fn new_person(server: &Server, email: Email, name: Option<String>, password_hash: Option<String>) -> Person {
-    Person {
-        id: secret::random_id(),
-        email: email.typed,
-        email_key: email.key,
-        email_verified_at: None,
-        name,
-        roles: Vec::new(),
-        password_hash,
-        created_at: server.clock().now(),
-        disabled_at: None,
-        tokens_not_before: None,
-        declared_in: None,
-    }
+    Person { name, password_hash, ..Person::new(email, server.clock().now()) }
 }
 
 impl Create {

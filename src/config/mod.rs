@@ -29,7 +29,7 @@ pub use self::{
     declared::{Declarations, DeclaredPerson, Included, InitialPassword},
     master_key::{MasterKey, MasterKeySource},
     mistakes::{Mistake, Mistakes},
-    settings::{AccessTokenAlg, ByAddress, Database, Keys, Limits, LogFormat, Passwords, Session, Throttle, Tokens},
+    settings::{ByAddress, Database, Keys, Limits, LogFormat, Passwords, Session, Throttle, Tokens},
     sources::{Flags, Sources},
 };
 use self::{settings::Settings, show::Effective, sources::Given};

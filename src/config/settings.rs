@@ -11,7 +11,7 @@ use confique::{
 };
 use serde::Deserialize;
 
-use crate::oauth::Issuer;
+use crate::oauth::{Algorithm, Issuer};
 
 use super::{
     DatabaseUrl, MasterKey,
@@ -119,14 +119,14 @@ pub struct Database {
 /// `[tokens]`
 #[derive(Clone, Debug, Declared)]
 pub struct Tokens {
-    /// The lifetime of an access token (1s to 1d).
+    /// The lifetime of an access token, and of the ID token beside it (1s to 1d).
     #[config(default = "10m", deserialize_with = Within::<1, DAY>::duration)]
     pub access_token_ttl: Duration,
 
     /// What access tokens are signed with: `ES256`, `RS256`, `PS256` or `EdDSA` (Ed25519). A key is made when it is first
     /// selected. Where the JWKS is known already, it signs once every cache has it, and the algorithm before goes on until then.
     #[config(default = "ES256")]
-    pub access_token_alg: AccessTokenAlg,
+    pub access_token_alg: Algorithm,
 
     /// The lifetime of an authorization code (1s to 10m).
     #[config(default = "60s", deserialize_with = Within::<1, { 10 * MINUTE }>::duration)]
@@ -252,17 +252,6 @@ pub struct Limits {
     /// How long requests in flight may take to end after SIGTERM (0s to 1h).
     #[config(default = "20s", deserialize_with = Within::<0, HOUR>::duration)]
     pub shutdown_timeout: Duration,
-}
-
-/// What access tokens are signed with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum AccessTokenAlg {
-    Es256,
-    Rs256,
-    Ps256,
-    #[serde(rename = "EdDSA")]
-    EdDsa,
 }
 
 /// Whether people are told apart by the address of the connection.

@@ -7,6 +7,7 @@ mod hostile;
 use std::{fs, time::Duration};
 
 use super::{sources::Rank, *};
+use crate::oauth::Algorithm;
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
@@ -50,7 +51,7 @@ fn nothing_said_is_a_server_on_loopback_with_sqlite() {
     assert_eq!(config.database_url, DatabaseUrl::Sqlite("grantor-data/grantor.db".into()));
     assert_eq!(config.master_key, MasterKeySource::File("grantor-data/master.key".into()));
     assert_eq!(config.tokens.access_token_ttl, Duration::from_mins(10));
-    assert_eq!(config.tokens.access_token_alg, AccessTokenAlg::Es256);
+    assert_eq!(config.tokens.access_token_alg, Algorithm::Es256);
     assert_eq!(config.limits.request_body, 65_536);
     assert_eq!((config.database.max_connections, config.database.migrate), (16, true));
     assert!(config.passwords.hashing_threads >= 1);
@@ -268,7 +269,7 @@ fn keys_rotate_no_sooner_than_they_sign_and_their_tokens_end() {
 fn the_algorithm_is_spelled_as_registered() {
     let alg = |name: &str| environment(&[("GRANTOR_TOKENS__ACCESS_TOKEN_ALG", name)]);
     let of = |name: &str| accepted(alg(name)).tokens.access_token_alg;
-    assert_eq!(["RS256", "PS256", "EdDSA"].map(of), [AccessTokenAlg::Rs256, AccessTokenAlg::Ps256, AccessTokenAlg::EdDsa]);
+    assert_eq!(["RS256", "PS256", "EdDSA"].map(of), [Algorithm::Rs256, Algorithm::Ps256, Algorithm::EdDsa]);
     for unknown in ["Ed25519", "EDDSA", "ES384", "HS256", "none"] {
         assert_refused(alg(unknown), &["expected one of `ES256`, `RS256`, `PS256`, `EdDSA`"]);
     }

@@ -14,7 +14,6 @@ use crate::{
     clock::Timestamp,
     config::{DeclaredPerson, InitialPassword},
     error::Result,
-    secret,
     server::Server,
     store::people::Person,
 };
@@ -60,19 +59,7 @@ fn planned(server: &Server, declared: &DeclaredPerson, known: Option<&Person>) -
 }
 
 fn created(declared: &DeclaredPerson, now: Timestamp) -> Result<Change, String> {
-    let nobody = Person {
-        id: secret::random_id(),
-        email: declared.email.typed.clone(),
-        email_key: declared.email.key.clone(),
-        email_verified_at: None,
-        name: None,
-        roles: Vec::new(),
-        password_hash: None,
-        created_at: now,
-        disabled_at: None,
-        tokens_not_before: None,
-        declared_in: None,
-    };
+    let nobody = Person::new(declared.email.clone(), now);
     let password = new_password(declared)?;
     let person = declared_as(declared, &nobody, now);
     let mut change = of(&person, Action::Created, &declared.declared_in);

@@ -7,7 +7,7 @@ use crate::{
     audit::{Actor, AuditEvent, AuditName},
     clock::Timestamp,
     error::{Error, Result},
-    oauth::{Client, OAuthError, pkce::CodeVerifier, token_response::TokenResponse},
+    oauth::{Client, OAuthError, pkce::CodeVerifier, scope::OPENID, token_response::TokenResponse},
     secret::{self, SecretHash},
     server::Server,
     store::{
@@ -18,6 +18,7 @@ use crate::{
     },
     tokens::{
         access_token::{self, Subject},
+        id_token,
         refresh_token::{self, RefreshToken},
     },
 };
@@ -27,10 +28,10 @@ const PATIENCE_WITH_DOUBLE_USE: Duration = Duration::from_secs(5);
 
 pub(super) async fn exchange(server: &Server, request: &TokenRequest<'_>) -> Result<TokenResponse> {
     let presented = request.params.required("code")?;
-    let verifier = CodeVerifier::parse(request.params.required("code_verifier")?)?;
+    let verifier = request.params.get("code_verifier").map(CodeVerifier::parse).transpose()?;
     let code_hash = SecretHash::of(presented);
     let code = server.store().authorization_code(&code_hash).await?.ok_or_else(unknown_code)?;
-    check(&code, request, verifier)?;
+    check(&code, request, verifier.as_ref())?;
     let resources = narrowed_resources(request.params, &code.resources)?;
     let now = server.clock().now();
     if code.expires_at <= now {
@@ -45,11 +46,16 @@ pub(super) async fn exchange(server: &Server, request: &TokenRequest<'_>) -> Res
     } else {
         None
     };
-    Ok(token_response(server, access_token, refresh_token, grant.scope))
+    let id_token = if grant.scope.contains(OPENID) {
+        Some(id_token::issue(server, &request.client, &grant, code.nonce.as_deref(), &access_token).await?)
+    } else {
+        None
+    };
+    Ok(token_response(server, access_token, refresh_token, id_token, grant.scope))
 }
 
 /// Everything that must match. A request with wrong parameters neither spends nor revokes (§7.5.2).
-fn check(code: &AuthorizationCode, request: &TokenRequest<'_>, verifier: CodeVerifier<'_>) -> Result<(), OAuthError> {
+fn check(code: &AuthorizationCode, request: &TokenRequest<'_>, verifier: Option<&CodeVerifier<'_>>) -> Result<(), OAuthError> {
     if code.client_id != request.client.id {
         return Err(unknown_code());
     }
@@ -57,10 +63,16 @@ fn check(code: &AuthorizationCode, request: &TokenRequest<'_>, verifier: CodeVer
     if request.params.get("redirect_uri").is_some_and(|redirect_uri| redirect_uri != code.redirect_uri) {
         return Err(OAuthError::invalid_grant("The redirect_uri is not the one of the authorization request."));
     }
-    if !code.code_challenge.is_met_by(&verifier) {
-        return Err(OAuthError::invalid_grant("The code_verifier does not match the code_challenge of the authorization request."));
+    match (&code.code_challenge, verifier) {
+        (Some(challenge), Some(verifier)) if challenge.is_met_by(verifier) => Ok(()),
+        (Some(_), Some(_)) => {
+            Err(OAuthError::invalid_grant("The code_verifier does not match the code_challenge of the authorization request."))
+        }
+        (Some(_), None) => Err(OAuthError::missing("code_verifier")),
+        // §3.2.4: whoever sends one believes in a challenge that somebody took away.
+        (None, Some(_)) => Err(OAuthError::invalid_grant("The authorization request had no code_challenge: send no code_verifier.")),
+        (None, None) => Ok(()),
     }
-    Ok(())
 }
 
 /// Of racing requests one gets the grant. The others mean that the code leaked, or that a page was too quick.
@@ -94,6 +106,8 @@ fn new_grant(server: &Server, client: &Client, code: &AuthorizationCode, now: Ti
         resources: code.resources.clone(),
         auth_time: code.auth_time,
         amr: code.amr.clone(),
+        claims_request: code.claims_request.clone(),
+        sid: code.sid,
         created_at: now,
         generation: 0,
         last_used_at: now,

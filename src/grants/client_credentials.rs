@@ -22,7 +22,7 @@ pub(super) async fn exchange(server: &Server, request: &TokenRequest<'_>) -> Res
     let scope = requested_scope(request.params, client)?;
     let resources = resource::granted(Resource::from_params(request.params)?, &client.resources)?;
     let access_token = access_token::issue(server, client, Subject::Client, &scope, &resources).await?;
-    Ok(token_response(server, access_token, None, scope))
+    Ok(token_response(server, access_token, None, None, scope))
 }
 
 /// `openid` and `offline_access` are about a person, of whom there is none here.

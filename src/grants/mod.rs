@@ -37,12 +37,19 @@ pub(crate) async fn exchange(server: &Server, request: &TokenRequest<'_>) -> Res
 }
 
 /// OAuth 2.1 §3.2.3.
-fn token_response(server: &Server, access_token: String, refresh_token: Option<Secret>, scope: Scope) -> TokenResponse {
+fn token_response(
+    server: &Server,
+    access_token: String,
+    refresh_token: Option<Secret>,
+    id_token: Option<String>,
+    scope: Scope,
+) -> TokenResponse {
     TokenResponse {
         access_token,
         token_type: TokenResponse::BEARER,
         expires_in: server.config().tokens.access_token_ttl.as_secs(),
         refresh_token: refresh_token.map(|token| token.expose().to_owned()),
+        id_token,
         scope,
     }
 }

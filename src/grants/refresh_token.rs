@@ -5,7 +5,7 @@ use crate::{
     audit::{Actor, AuditEvent, AuditName},
     clock::Timestamp,
     error::Result,
-    oauth::{OAuthError, Resource, Scope, token_response::TokenResponse},
+    oauth::{OAuthError, Resource, Scope, scope::OPENID, token_response::TokenResponse},
     server::Server,
     store::{
         Swapped,
@@ -14,6 +14,7 @@ use crate::{
     },
     tokens::{
         access_token::{self, Subject},
+        id_token,
         refresh_token::{self, RefreshToken},
     },
 };
@@ -44,7 +45,9 @@ pub(super) async fn exchange(server: &Server, request: &TokenRequest<'_>) -> Res
     let successor = RefreshToken { grant_id: grant.id, generation };
     let refresh_token = refresh_token::issue(server, &request.client.id, successor).await?;
     let access_token = access_token::issue(server, &request.client, Subject::Person(&grant), &scope, &resources).await?;
-    Ok(token_response(server, access_token, Some(refresh_token), scope))
+    let id_token =
+        if scope.contains(OPENID) { Some(id_token::issue(server, &request.client, &grant, None, &access_token).await?) } else { None };
+    Ok(token_response(server, access_token, Some(refresh_token), id_token, scope))
 }
 
 /// Where a genuine token stands in its chain.

@@ -89,6 +89,16 @@ impl KeyRing {
             .ok_or_else(|| Error::internal("there is no signing key: run 'grantor keys rotate --now'"))
     }
 
+    /// The key of this algorithm that signs now.
+    pub(crate) async fn signing_key(&self, algorithm: Algorithm) -> Result<Arc<SigningKey>> {
+        let now = self.clock.now();
+        let keys = self.keys().await?;
+        let member = keys.in_force(algorithm, now).or_else(|| keys.first_to_sign(algorithm, now));
+        member
+            .map(|member| Arc::clone(&member.key))
+            .ok_or_else(|| Error::internal(format!("there is no signing key of {}: run 'grantor keys rotate --now'", algorithm.as_str())))
+    }
+
     /// The claims of a token that one of our keys signed, and that was not withdrawn since.
     pub(crate) async fn verify<T: serde::de::DeserializeOwned>(&self, kid: &str, token: &str) -> Result<Option<T>> {
         let now = self.clock.now();

@@ -11,8 +11,27 @@ pub(crate) mod schedule;
 pub(crate) use algorithm::Algorithm;
 pub(crate) use key_ring::KeyRing;
 
-/// What the header of an access token says (RFC 9068 §2.1).
-pub(crate) const ACCESS_TOKEN_TYPE: &str = "at+jwt";
+/// What a JWT of ours is for. Its header says so, that none is taken for another (RFC 8725 §3.11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenType {
+    AccessToken,
+    /// And signed answers of UserInfo: of these the audience tells (`OpenID` Core §2, §5.3.2).
+    IdToken,
+    LogoutToken,
+}
+
+impl TokenType {
+    const ALL: [Self; 3] = [Self::AccessToken, Self::IdToken, Self::LogoutToken];
+
+    /// The value of `typ` (RFC 9068 §2.1, RFC 7519 §5.1, `OpenID` Back-Channel Logout §2.4).
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessToken => "at+jwt",
+            Self::IdToken => "JWT",
+            Self::LogoutToken => "logout+jwt",
+        }
+    }
+}
 
 /// `jsonwebtoken` needs to be told its backend before its first use; telling it again does nothing.
 pub(crate) fn install_provider() {

@@ -66,7 +66,7 @@ impl Rotation<'_> {
     /// Notes which algorithm this server signs access tokens with. Answers with all that ever were, the latest first: one
     /// whose key may not sign yet gives way to the one before it.
     pub(crate) async fn select_algorithm(self) -> Result<Vec<Algorithm>> {
-        let selected = Algorithm::from(self.config.tokens.access_token_alg);
+        let selected = self.config.tokens.access_token_alg;
         let known = self.store.setting(ACCESS_TOKEN_ALGS).await?.unwrap_or_default();
         let known: Vec<Algorithm> = known.split(' ').filter_map(Algorithm::parse).collect();
         if known.first() == Some(&selected) {

@@ -13,7 +13,7 @@ use jsonwebtoken::{
 use serde::{Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
-use super::{Algorithm, verified::Verified};
+use super::{Algorithm, TokenType, verified::Verified};
 use crate::{
     error::{Error, Result},
     secret,
@@ -48,7 +48,8 @@ pub(crate) struct SigningKey {
     pub(crate) kid: String,
     pub(crate) jwk: Jwk,
     decoding_key: DecodingKey,
-    access_token_header: String,
+    /// One for each [`TokenType`].
+    headers: [String; TokenType::ALL.len()],
     verified: Verified,
 }
 
@@ -88,16 +89,20 @@ impl SigningKey {
         let kid = jwk.thumbprint(ThumbprintHash::SHA256).map_err(Error::internal)?;
         jwk.common.key_id = Some(kid.clone());
         jwk.common.public_key_use = Some(PublicKeyUse::Signature);
-        let header = serde_json::json!({ "typ": super::ACCESS_TOKEN_TYPE, "alg": algorithm.as_str(), "kid": kid });
-        let access_token_header = BASE64_URL_SAFE_NO_PAD.encode(header.to_string());
-        Ok(Self { pair, kid, jwk, decoding_key, access_token_header, verified: Verified::default() })
+        let header = |token_type: TokenType| {
+            let header = serde_json::json!({ "typ": token_type.as_str(), "alg": algorithm.as_str(), "kid": kid });
+            BASE64_URL_SAFE_NO_PAD.encode(header.to_string())
+        };
+        let headers = TokenType::ALL.map(header);
+        Ok(Self { pair, kid, jwk, decoding_key, headers, verified: Verified::default() })
     }
 
-    /// The compact serialization of an access token.
-    pub(crate) fn sign_access_token(&self, claims: &impl Serialize) -> Result<String> {
+    /// The compact serialization of a token.
+    pub(crate) fn sign(&self, token_type: TokenType, claims: &impl Serialize) -> Result<String> {
         let payload = serde_json::to_vec(claims).map_err(Error::internal)?;
-        let mut token = String::with_capacity(self.access_token_header.len() + payload.len() * 4 / 3 + 350);
-        token.push_str(&self.access_token_header);
+        let header = &self.headers[token_type as usize];
+        let mut token = String::with_capacity(header.len() + payload.len() * 4 / 3 + 350);
+        token.push_str(header);
         token.push('.');
         BASE64_URL_SAFE_NO_PAD.encode_string(&payload, &mut token);
         let signature = self.pair.sign(token.as_bytes())?;
@@ -108,7 +113,7 @@ impl SigningKey {
 
     /// Signs and verifies once.
     pub(crate) fn test(&self, algorithm: Algorithm) -> Result<()> {
-        let token = self.sign_access_token(&serde_json::json!({}))?;
+        let token = self.sign(TokenType::AccessToken, &serde_json::json!({}))?;
         let verified = self.verify::<serde_json::Value>(algorithm, &token);
         verified.map(drop).ok_or_else(|| Error::internal("a signing key does not verify what it signed"))
     }
@@ -149,7 +154,7 @@ mod tests {
         for &algorithm in Algorithm::ALL {
             let key = SigningKey::from_pkcs8(algorithm, &SigningKey::generate(algorithm).unwrap()).unwrap();
             let claims = json!({ "sub": "alice" });
-            let token = key.sign_access_token(&claims).unwrap();
+            let token = key.sign(TokenType::AccessToken, &claims).unwrap();
             // The second time from memory.
             for _ in 0..2 {
                 assert_eq!(key.verify::<Value>(algorithm, &token), Some(claims.clone()));
@@ -179,7 +184,7 @@ mod tests {
         crate::jose::install_provider();
         let key = || SigningKey::from_pkcs8(Algorithm::Es256, &SigningKey::generate(Algorithm::Es256).unwrap()).unwrap();
         let (one, other) = (key(), key());
-        let token = one.sign_access_token(&json!({ "sub": "alice" })).unwrap();
+        let token = one.sign(TokenType::AccessToken, &json!({ "sub": "alice" })).unwrap();
         for _ in 0..2 {
             assert!(one.verify::<Value>(Algorithm::Es256, &token).is_some());
             assert_eq!(other.verify::<Value>(Algorithm::Es256, &token), None);
@@ -225,7 +230,7 @@ mod tests {
         let pkcs8 = SigningKey::generate(Algorithm::Ps256).unwrap();
         let key = |algorithm| SigningKey::from_pkcs8(algorithm, &pkcs8).unwrap();
         for (one, other) in [(Algorithm::Ps256, Algorithm::Rs256), (Algorithm::Rs256, Algorithm::Ps256)] {
-            let token = key(one).sign_access_token(&json!({})).unwrap();
+            let token = key(one).sign(TokenType::AccessToken, &json!({})).unwrap();
             assert!(key(one).verify::<Value>(one, &token).is_some());
             assert_eq!(key(other).verify::<Value>(other, &token), None);
         }

@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
+    claims_request::ClaimsRequest,
     client::Client,
     error::{ErrorCode, OAuthError},
     grant_type::GrantType,
     params::Params,
-    pkce::CodeChallenge,
+    pkce::{self, CodeChallenge},
     prompt::Prompt,
     redirect_uri::ReturnAddress,
     resource::{self, Resource},
@@ -17,11 +18,13 @@ use super::{
 
 /// The parameters that matter to us; the normalised request consists of these.
 const KNOWN: &[&str] = &[
+    "claims",
     "client_id",
     "code_challenge",
     "code_challenge_method",
     "login_hint",
     "max_age",
+    "nonce",
     "prompt",
     "redirect_uri",
     "resource",
@@ -58,7 +61,10 @@ pub struct AuthorizationRequest {
     pub reply: Reply,
     pub scope: Scope,
     pub resources: Vec<Resource>,
-    pub code_challenge: CodeChallenge,
+    /// None only where the client's `pkce` allows it.
+    pub code_challenge: Option<CodeChallenge>,
+    pub nonce: Option<String>,
+    pub claims: ClaimsRequest,
     pub prompt: Prompt,
     pub max_age: Option<Duration>,
     pub login_hint: Option<String>,
@@ -83,13 +89,15 @@ impl AuthorizationRequest {
             return Err(OAuthError::invalid_request("With the scope 'openid' the parameter 'redirect_uri' is required."));
         }
         Ok(Self {
-            scope,
             resources: resource::granted(Resource::from_params(params)?, &client.resources)?,
-            code_challenge: CodeChallenge::from_params(params)?,
+            code_challenge: pkce::requested(params, &client, &scope)?,
+            nonce: params.get("nonce").map(str::to_owned),
+            claims: ClaimsRequest::from_params(params)?,
             prompt,
             max_age: params.get("max_age").map(max_age).transpose()?,
             login_hint: params.get("login_hint").map(str::to_owned),
             params: normalised(params),
+            scope,
             client,
             reply,
         })

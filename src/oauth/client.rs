@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    client_metadata::ClientMetadata,
     error::{ErrorCode, OAuthError},
     grant_type::GrantType,
     redirect_uri::{RedirectUri, ReturnAddress},
@@ -167,6 +168,8 @@ pub struct Client {
     pub tokens_not_before: Option<Timestamp>,
     /// The file that declares it, in which it is changed.
     pub declared_in: Option<String>,
+    /// What it is registered with beyond the core.
+    pub metadata: ClientMetadata,
 }
 
 /// Why a registration makes no sense; the message says what to change.
@@ -210,6 +213,7 @@ impl Client {
             disabled_at: None,
             tokens_not_before: None,
             declared_in: None,
+            metadata: ClientMetadata::default(),
         }
     }
 

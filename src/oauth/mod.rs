@@ -1,9 +1,12 @@
 //! What the specifications say: values and rules, without I/O and without a framework.
 
+pub mod algorithm;
 pub mod authorization_request;
 pub mod claims;
+pub mod claims_request;
 pub mod client;
 pub mod client_auth_method;
+pub mod client_metadata;
 pub mod document;
 pub mod email;
 pub mod error;
@@ -19,8 +22,11 @@ pub mod response_mode;
 pub mod scope;
 pub mod token_response;
 
+pub use algorithm::Algorithm;
 pub use authorization_request::AuthorizationRequest;
+pub use claims_request::ClaimsRequest;
 pub use client::{Client, ClientId};
+pub use client_metadata::ClientMetadata;
 pub use document::Document;
 pub use email::Email;
 pub use error::{ErrorCode, OAuthError};

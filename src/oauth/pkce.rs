@@ -4,10 +4,33 @@ use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::{error::OAuthError, params::Params};
+use super::{
+    client::{Client, ClientType},
+    client_metadata::PkcePolicy,
+    error::OAuthError,
+    params::Params,
+    scope::{OPENID, Scope},
+};
 
 /// What the metadata document announces (RFC 8414 §2).
 pub const CODE_CHALLENGE_METHODS: &[&str] = &["S256"];
+
+/// The challenge of an authorization request. Only a confidential client may do without, if its registration says so
+/// (OAuth 2.1 §7.5.1.1): a `nonce` of `OpenID` then takes its place, or nothing at all.
+pub fn requested(params: &Params, client: &Client, scope: &Scope) -> Result<Option<CodeChallenge>, OAuthError> {
+    let says_something = params.get("code_challenge").is_some() || params.get("code_challenge_method").is_some();
+    let has_nonce = scope.contains(OPENID) && params.get("nonce").is_some();
+    let may_do_without = client.client_type == ClientType::Confidential
+        && match client.metadata.pkce {
+            PkcePolicy::Required => false,
+            PkcePolicy::OrNonce => has_nonce,
+            PkcePolicy::Optional => true,
+        };
+    if may_do_without && !says_something {
+        return Ok(None);
+    }
+    CodeChallenge::from_params(params).map(Some)
+}
 
 /// `BASE64URL(SHA256(code_verifier))`: always 43 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]

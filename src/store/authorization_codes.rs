@@ -10,7 +10,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     error::{Error, Result},
-    oauth::{ClientId, Resource, Scope, pkce::CodeChallenge},
+    oauth::{ClaimsRequest, ClientId, Resource, Scope, pkce::CodeChallenge},
     secret::SecretHash,
 };
 
@@ -25,7 +25,13 @@ pub(crate) struct AuthorizationCode {
     pub scope: Scope,
     pub resources: Vec<Resource>,
     pub redirect_uri: String,
-    pub code_challenge: CodeChallenge,
+    /// None for a client whose `pkce` does without.
+    pub code_challenge: Option<CodeChallenge>,
+    /// Goes into the ID token (`OpenID` Core §2).
+    pub nonce: Option<String>,
+    pub claims_request: Option<ClaimsRequest>,
+    /// The session at which it was issued, whether or not what it obtains ends with that.
+    pub sid: Option<Uuid>,
     pub auth_time: Timestamp,
     pub amr: Vec<String>,
     pub created_at: Timestamp,
@@ -41,7 +47,10 @@ struct CodeRow {
     scope: String,
     resources: Json<Vec<Resource>>,
     redirect_uri: String,
-    code_challenge: String,
+    code_challenge: Option<String>,
+    nonce: Option<String>,
+    claims_request: Option<Json<ClaimsRequest>>,
+    sid: Option<Uuid>,
     auth_time: Timestamp,
     amr: Json<Vec<String>>,
     created_at: Timestamp,
@@ -61,7 +70,13 @@ impl TryFrom<CodeRow> for AuthorizationCode {
             scope: Scope::parse(&row.scope).map_err(|_| nonsense("scope"))?,
             resources: row.resources.0,
             redirect_uri: row.redirect_uri,
-            code_challenge: CodeChallenge::parse(&row.code_challenge).ok_or_else(|| nonsense("code_challenge"))?,
+            code_challenge: row
+                .code_challenge
+                .map(|text| CodeChallenge::parse(&text).ok_or_else(|| nonsense("code_challenge")))
+                .transpose()?,
+            nonce: row.nonce,
+            claims_request: row.claims_request.map(|json| json.0),
+            sid: row.sid,
             auth_time: row.auth_time,
             amr: row.amr.0,
             created_at: row.created_at,
@@ -74,7 +89,7 @@ impl Store {
     /// The code with this hash, expired or not, spent or not.
     pub(crate) async fn authorization_code(&self, hash: &SecretHash) -> Result<Option<AuthorizationCode>> {
         const SELECT: &str = "SELECT hash, person_id, client_id, session_id, scope, resources, redirect_uri, code_challenge, auth_time, amr, \
-             created_at, expires_at FROM authorization_codes WHERE hash = $1";
+             created_at, expires_at, nonce, claims_request, sid FROM authorization_codes WHERE hash = $1";
         let row: Option<CodeRow> = read!(self, db => sqlx::query_as(SELECT).bind(hash.as_bytes()).fetch_optional(db).await?);
         row.map(AuthorizationCode::try_from).transpose()
     }
@@ -94,8 +109,8 @@ macro_rules! insert_code {
     ($lock_consent:literal, $lock_session:literal) => {
         concat!(
             "INSERT INTO authorization_codes (hash, person_id, client_id, session_id, scope, resources, redirect_uri, code_challenge, auth_time, \
-             amr, created_at, expires_at) \
-             SELECT $1, session.person_id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM browser_sessions AS session \
+             amr, created_at, expires_at, nonce, claims_request, sid) \
+             SELECT $1, session.person_id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $15, $16, session.id FROM browser_sessions AS session \
              WHERE session.id = $13 AND session.person_id = $2 AND ($14 IS NULL OR EXISTS \
              (SELECT 1 FROM consents WHERE consents.person_id = $2 AND consents.client_id = $3 AND consents.given_at = $14",
             $lock_consent,
@@ -123,13 +138,15 @@ impl Verb for InsertAuthorizationCode {
             .bind(code.scope.to_string())
             .bind(Json(&code.resources))
             .bind(&code.redirect_uri)
-            .bind(code.code_challenge.as_str())
+            .bind(code.code_challenge.as_ref().map(CodeChallenge::as_str))
             .bind(code.auth_time)
             .bind(Json(&code.amr))
             .bind(code.created_at)
             .bind(code.expires_at)
             .bind(self.issued_at)
             .bind(self.consent_given_at)
+            .bind(&code.nonce)
+            .bind(code.claims_request.as_ref().map(Json))
             .execute(db).await?.rows_affected());
         Ok(Swapped::from_rows(inserted))
     }

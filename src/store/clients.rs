@@ -11,7 +11,7 @@ use crate::{
     audit::AuditEvent,
     clock::Timestamp,
     error::{Error, Result},
-    oauth::{Client, ClientId, GrantType, RedirectUri, Resource, Scope, client::RefreshRotation},
+    oauth::{Client, ClientId, ClientMetadata, GrantType, RedirectUri, Resource, Scope, client::RefreshRotation},
     secret::SecretHash,
 };
 
@@ -36,6 +36,7 @@ pub(super) struct ClientRow {
     disabled_at: Option<Timestamp>,
     tokens_not_before: Option<Timestamp>,
     declared_in: Option<String>,
+    metadata: Json<ClientMetadata>,
 }
 
 impl ClientRow {
@@ -63,6 +64,7 @@ impl ClientRow {
             disabled_at: self.disabled_at,
             tokens_not_before: self.tokens_not_before,
             declared_in: self.declared_in,
+            metadata: self.metadata.0,
         })
     }
 }
@@ -85,7 +87,7 @@ impl RefreshRotation {
 macro_rules! client_columns {
     () => {
         "id, name, client_type, application_type, redirect_uris, grant_types, scope, resources, introspects, first_party_at, \
-         trust, refresh_rotation, created_at, disabled_at, tokens_not_before, declared_in"
+         trust, refresh_rotation, created_at, disabled_at, tokens_not_before, declared_in, metadata"
     };
 }
 pub(super) use client_columns;
@@ -155,8 +157,8 @@ impl Verb for InsertClient {
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<Saved> {
         const INSERT: &str = "INSERT INTO clients (id, name, client_type, application_type, redirect_uris, grant_types, scope, resources, introspects, \
-             first_party_at, trust, refresh_rotation, created_at, disabled_at, tokens_not_before, declared_in) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (id) DO NOTHING";
+             first_party_at, trust, refresh_rotation, created_at, disabled_at, tokens_not_before, declared_in, metadata) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT (id) DO NOTHING";
         let client = &self.client;
         let inserted = run!(conn, db => sqlx::query(INSERT)
             .bind(client.id.as_str())
@@ -175,6 +177,7 @@ impl Verb for InsertClient {
             .bind(client.disabled_at)
             .bind(client.tokens_not_before)
             .bind(&client.declared_in)
+            .bind(Json(&client.metadata))
             .execute(db).await?.rows_affected());
         if inserted == 0 {
             return Ok(Saved::Conflict);
@@ -202,7 +205,7 @@ impl Verb for UpdateClient {
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<Saved> {
         const UPDATE: &str = "UPDATE clients SET name = $2, application_type = $3, redirect_uris = $4, grant_types = $5, scope = $6, resources = $7, \
-             introspects = $8, first_party_at = $9, refresh_rotation = $10, declared_in = $11 WHERE id = $1";
+             introspects = $8, first_party_at = $9, refresh_rotation = $10, declared_in = $11, metadata = $12 WHERE id = $1";
         let client = &self.client;
         let updated = run!(conn, db => sqlx::query(UPDATE)
             .bind(client.id.as_str())
@@ -216,6 +219,7 @@ impl Verb for UpdateClient {
             .bind(client.first_party.then_some(self.event.at))
             .bind(client.refresh_rotation.as_str())
             .bind(&client.declared_in)
+            .bind(Json(&client.metadata))
             .execute(db).await?.rows_affected());
         if client.declared_in.is_none() {
             release_secrets(conn, &client.id).await?;
@@ -391,6 +395,7 @@ mod tests {
                 disabled_at: None,
                 tokens_not_before: None,
                 declared_in: None,
+                metadata: Json(ClientMetadata::default()),
             };
             let parts = [
                 ("id", ClientId::parse(&id).is_ok()),

@@ -11,7 +11,7 @@ use crate::{
     audit::AuditEvent,
     clock::Timestamp,
     error::{Error, Result},
-    oauth::{ClientId, Resource, Scope, client::RefreshRotation},
+    oauth::{ClaimsRequest, ClientId, Resource, Scope, client::RefreshRotation},
     secret::SecretHash,
 };
 
@@ -25,6 +25,9 @@ pub(crate) struct Grant {
     pub resources: Vec<Resource>,
     pub auth_time: Timestamp,
     pub amr: Vec<String>,
+    pub claims_request: Option<ClaimsRequest>,
+    /// The session at which the person allowed it, whether or not it ends with that.
+    pub sid: Option<Uuid>,
     pub created_at: Timestamp,
     /// The refresh token of this number is the current one.
     pub generation: i64,
@@ -53,6 +56,8 @@ struct GrantRow {
     resources: Json<Vec<Resource>>,
     auth_time: Timestamp,
     amr: Json<Vec<String>>,
+    claims_request: Option<Json<ClaimsRequest>>,
+    sid: Option<Uuid>,
     created_at: Timestamp,
     generation: i64,
     last_used_at: Timestamp,
@@ -74,6 +79,8 @@ impl TryFrom<GrantRow> for Grant {
             resources: row.resources.0,
             auth_time: row.auth_time,
             amr: row.amr.0,
+            claims_request: row.claims_request.map(|json| json.0),
+            sid: row.sid,
             created_at: row.created_at,
             generation: row.generation,
             last_used_at: row.last_used_at,
@@ -101,7 +108,8 @@ pub(super) use is_backed;
 macro_rules! select_grant {
     ($condition:literal) => {
         concat!(
-            "SELECT id, person_id, client_id, scope, resources, auth_time, amr, created_at, generation, last_used_at, expires_at, revoked_at, (",
+            "SELECT id, person_id, client_id, scope, resources, auth_time, amr, claims_request, sid, created_at, generation, last_used_at, \
+             expires_at, revoked_at, (",
             is_backed!(),
             ") AS is_backed FROM grants WHERE ",
             $condition
@@ -154,9 +162,10 @@ pub(crate) struct SpendAuthorizationCode {
 macro_rules! spend {
     ($lock_session:literal, $lock_code:literal) => {
         concat!(
-            "INSERT INTO grants (id, person_id, client_id, session_id, scope, resources, code_hash, auth_time, amr, created_at, generation, \
-                 last_used_at, expires_at) \
-             SELECT $1, code.person_id, code.client_id, code.session_id, code.scope, code.resources, code.hash, code.auth_time, code.amr, $2, 0, $2, $3 \
+            "INSERT INTO grants (id, person_id, client_id, session_id, scope, resources, code_hash, auth_time, amr, claims_request, sid, created_at, \
+                 generation, last_used_at, expires_at) \
+             SELECT $1, code.person_id, code.client_id, code.session_id, code.scope, code.resources, code.hash, code.auth_time, code.amr, \
+                 code.claims_request, code.sid, $2, 0, $2, $3 \
              FROM authorization_codes AS code \
              JOIN people ON people.id = code.person_id AND people.disabled_at IS NULL \
                  AND (people.tokens_not_before IS NULL OR people.tokens_not_before < code.created_at) \

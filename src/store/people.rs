@@ -8,7 +8,13 @@ use super::{
     backend::{Conn, Extent, Verb, read, run},
     throttles,
 };
-use crate::{audit::AuditEvent, clock::Timestamp, error::Result, secret::ThrottleKey};
+use crate::{
+    audit::AuditEvent,
+    clock::Timestamp,
+    error::Result,
+    oauth::Email,
+    secret::{self, ThrottleKey},
+};
 
 /// A person. `Debug` leaves out the password hash.
 #[derive(Clone, FromRow)]
@@ -22,6 +28,13 @@ pub(crate) struct Person {
     pub name: Option<String>,
     #[sqlx(json)]
     pub roles: Vec<String>,
+    #[sqlx(json)]
+    pub groups: Vec<String>,
+    /// Standard claims (`OpenID` Core §5.1) that have no column, and attributes of the operator's, by name.
+    #[sqlx(json)]
+    pub claims: serde_json::Map<String, serde_json::Value>,
+    /// When what UserInfo tells was last changed; `created_at` where it never was.
+    pub updated_at: Option<Timestamp>,
     /// PHC string (Argon2id).
     pub password_hash: Option<String>,
     pub created_at: Timestamp,
@@ -30,6 +43,28 @@ pub(crate) struct Person {
     pub tokens_not_before: Option<Timestamp>,
     /// The file that declares the person, in which e-mail, name and roles are changed.
     pub declared_in: Option<String>,
+}
+
+impl Person {
+    /// A person with this e-mail and nothing else, not yet stored.
+    pub(crate) fn new(email: Email, now: Timestamp) -> Self {
+        Self {
+            id: secret::random_id(),
+            email: email.typed,
+            email_key: email.key,
+            email_verified_at: None,
+            name: None,
+            roles: Vec::new(),
+            groups: Vec::new(),
+            claims: serde_json::Map::new(),
+            updated_at: None,
+            password_hash: None,
+            created_at: now,
+            disabled_at: None,
+            tokens_not_before: None,
+            declared_in: None,
+        }
+    }
 }
 
 impl std::fmt::Debug for Person {
@@ -42,8 +77,8 @@ impl std::fmt::Debug for Person {
 macro_rules! select_person {
     ($which:literal) => {
         concat!(
-            "SELECT id, email, email_key, email_verified_at, name, roles, password_hash, created_at, disabled_at, tokens_not_before, \
-             declared_in FROM people ",
+            "SELECT id, email, email_key, email_verified_at, name, roles, groups, claims, updated_at, password_hash, created_at, disabled_at, \
+             tokens_not_before, declared_in FROM people ",
             $which
         )
     };
@@ -85,8 +120,8 @@ impl Verb for InsertPerson {
     const EXTENT: Extent = Extent::Several;
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<Saved> {
-        const INSERT: &str = "INSERT INTO people (id, email, email_key, email_verified_at, name, roles, password_hash, created_at, declared_in) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (email_key) DO NOTHING";
+        const INSERT: &str = "INSERT INTO people (id, email, email_key, email_verified_at, name, roles, password_hash, created_at, declared_in, \
+             groups, claims) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (email_key) DO NOTHING";
         let person = &self.person;
         let inserted = run!(conn, db => sqlx::query(INSERT)
             .bind(person.id)
@@ -98,6 +133,8 @@ impl Verb for InsertPerson {
             .bind(&person.password_hash)
             .bind(person.created_at)
             .bind(&person.declared_in)
+            .bind(Json(&person.groups))
+            .bind(Json(&person.claims))
             .execute(db).await?.rows_affected());
         if inserted > 0 {
             audit_events::insert(conn, &self.event).await?;
@@ -106,7 +143,7 @@ impl Verb for InsertPerson {
     }
 }
 
-/// Replaces e-mail, name and roles.
+/// Replaces e-mail, name, roles, groups and claims.
 pub(crate) struct UpdatePerson {
     pub person: Person,
     pub event: AuditEvent,
@@ -118,7 +155,8 @@ impl Verb for UpdatePerson {
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<Saved> {
         // Says by itself whether the new e-mail is taken, so that no error must be read.
-        const UPDATE: &str = "UPDATE people SET email = $2, email_key = $3, email_verified_at = $4, name = $5, roles = $6, declared_in = $7 WHERE id = $1 \
+        const UPDATE: &str = "UPDATE people SET email = $2, email_key = $3, email_verified_at = $4, name = $5, roles = $6, declared_in = $7, \
+             groups = $8, claims = $9, updated_at = $10 WHERE id = $1 \
              AND NOT EXISTS (SELECT 1 FROM people AS other WHERE other.email_key = $3 AND other.id <> $1)";
         let person = &self.person;
         let updated = run!(conn, db => sqlx::query(UPDATE)
@@ -129,6 +167,9 @@ impl Verb for UpdatePerson {
             .bind(&person.name)
             .bind(Json(&person.roles))
             .bind(&person.declared_in)
+            .bind(Json(&person.groups))
+            .bind(Json(&person.claims))
+            .bind(self.event.at)
             .execute(db).await?.rows_affected());
         if updated > 0 {
             audit_events::insert(conn, &self.event).await?;

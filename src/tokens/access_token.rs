@@ -3,7 +3,7 @@
 use crate::{
     clock::Timestamp,
     error::Result,
-    jose,
+    jose::{self, TokenType},
     oauth::{
         Client, ClientId, Resource, Scope,
         claims::{ACR_ONE_FACTOR, AccessTokenClaims},
@@ -44,7 +44,7 @@ pub(crate) async fn issue(server: &Server, client: &Client, subject: Subject<'_>
         amr: grant.map_or_else(Vec::new, |grant| grant.amr.clone()),
         gid: grant.map(|grant| grant.id),
     };
-    server.keys().access_token_key().await?.sign_access_token(&claims)
+    server.keys().access_token_key().await?.sign(TokenType::AccessToken, &claims)
 }
 
 /// A token of ours that has not expired, and the client that it was issued to. Whether it was revoked is another question: [`stands`].
@@ -67,7 +67,7 @@ fn kid_of_access_token(token: &str) -> Option<String> {
     let header = jose::header(token)?;
     let is_access_token = header.typ.is_some_and(|typ| {
         let typ = typ.strip_prefix("application/").unwrap_or(&typ).to_owned();
-        typ.eq_ignore_ascii_case(jose::ACCESS_TOKEN_TYPE)
+        typ.eq_ignore_ascii_case(TokenType::AccessToken.as_str())
     });
     header.kid.filter(|_| is_access_token)
 }

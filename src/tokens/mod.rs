@@ -1,4 +1,6 @@
 //! How each kind of token is made and recognised.
 
 pub(crate) mod access_token;
+pub(crate) mod id_token;
 pub(crate) mod refresh_token;
+pub(crate) mod subject;

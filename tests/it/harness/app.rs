@@ -19,6 +19,8 @@ pub struct Registration {
     pub introspects: Vec<&'static str>,
     pub first_party: bool,
     pub rotates: bool,
+    /// What it is registered with beyond the core, by the registered names (RFC 7591 §2).
+    pub metadata: Value,
 }
 
 impl Default for Registration {
@@ -34,6 +36,7 @@ impl Default for Registration {
             introspects: vec![],
             first_party: false,
             rotates: true,
+            metadata: json!({}),
         }
     }
 }
@@ -188,14 +191,15 @@ async fn insert_client(database: &Database, id: &str, secret: Option<&str>, regi
     database
         .execute(&format!(
             "INSERT INTO clients (id, name, client_type, application_type, redirect_uris, grant_types, scope, resources, introspects, \
-             first_party_at, trust, refresh_rotation, created_at) VALUES ('{id}', 'The {id}', '{client_type}', '{}', '{}', '{}', '{}', '{}', '{}', \
-             {first_party_at}, 'operator', '{rotation}', {at})",
+             first_party_at, trust, refresh_rotation, created_at, metadata) VALUES ('{id}', 'The {id}', '{client_type}', '{}', '{}', '{}', '{}', '{}', '{}', \
+             {first_party_at}, 'operator', '{rotation}', {at}, '{}')",
             registration.application_type,
             text(&json!(registration.redirect_uris)),
             text(&json!(registration.grant_types)),
             registration.scope,
             text(&json!(registration.resources)),
             text(&json!(registration.introspects)),
+            text(&registration.metadata),
         ))
         .await;
     if let Some(secret) = secret {

@@ -1,0 +1,70 @@
+//! ID tokens (`OpenID` Core §2, §3.1.3.6).
+
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::subject;
+use crate::{
+    error::Result,
+    jose::TokenType,
+    oauth::{Algorithm, Client, claims::ACR_ONE_FACTOR},
+    server::Server,
+    store::grants::Grant,
+};
+
+/// What is registered for clients that say nothing (`OpenID` Registration §2).
+const DEFAULT_ALGORITHM: Algorithm = Algorithm::Rs256;
+
+/// The payload of an ID token.
+#[derive(Serialize)]
+struct IdTokenClaims<'a> {
+    iss: &'a str,
+    sub: String,
+    aud: &'a str,
+    azp: &'a str,
+    /// `NumericDate`.
+    iat: i64,
+    /// `NumericDate`.
+    exp: i64,
+    /// `NumericDate`.
+    auth_time: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nonce: Option<&'a str>,
+    acr: &'static str,
+    amr: &'a [String],
+    at_hash: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sid: Option<Uuid>,
+}
+
+/// Signs the ID token that goes with an access token. At refresh there is no `nonce` (§12.2).
+pub(crate) async fn issue(server: &Server, client: &Client, grant: &Grant, nonce: Option<&str>, access_token: &str) -> Result<String> {
+    let config = server.config();
+    let now = server.clock().now();
+    let algorithm = client.metadata.id_token_signed_response_alg.unwrap_or(DEFAULT_ALGORITHM);
+    let claims = IdTokenClaims {
+        iss: config.issuer.as_str(),
+        sub: subject::of(server, client, grant.person_id).await?,
+        aud: client.id.as_str(),
+        azp: client.id.as_str(),
+        iat: now.as_seconds(),
+        exp: now.after(config.tokens.access_token_ttl).as_seconds(),
+        auth_time: grant.auth_time.as_seconds(),
+        nonce,
+        acr: ACR_ONE_FACTOR,
+        amr: &grant.amr,
+        at_hash: half_hash(algorithm, access_token),
+        sid: grant.sid,
+    };
+    server.keys().signing_key(algorithm).await?.sign(TokenType::IdToken, &claims)
+}
+
+/// The left half of the hash that the algorithm of the ID token uses (§3.1.3.6); of Ed25519 that is SHA-512.
+fn half_hash(algorithm: Algorithm, access_token: &str) -> String {
+    match algorithm {
+        Algorithm::EdDsa => BASE64_URL_SAFE_NO_PAD.encode(&sha2::Sha512::digest(access_token)[..32]),
+        Algorithm::Es256 | Algorithm::Rs256 | Algorithm::Ps256 => BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(access_token)[..16]),
+    }
+}
