@@ -134,7 +134,7 @@ on_databases! { [Sqlite, Postgres]
             states
         };
         let pairs = |wanted: &[&str]| -> Vec<(String, String)> {
-            ["ES256", "RS256"].iter().flat_map(|alg| wanted.iter().map(|state| ((*alg).to_owned(), (*state).to_owned()))).collect()
+            ["ES256", "EdDSA", "RS256"].iter().flat_map(|alg| wanted.iter().map(|state| ((*alg).to_owned(), (*state).to_owned()))).collect()
         };
         assert_eq!(states(), pairs(&["active"]));
         assert!(run_json(database, &["keys", "rotate", "--json"])["signs_from"].is_string());
@@ -142,7 +142,7 @@ on_databases! { [Sqlite, Postgres]
         run(database, &["keys", "rotate"]).assert_refused(1, "--now");
         run_json(database, &["keys", "rotate", "--now", "--json"]);
         let states = states();
-        assert_eq!(states.iter().filter(|(_, state)| state == "active").count(), 2, "{states:?}");
+        assert_eq!(states.iter().filter(|(_, state)| state == "active").count(), 3, "{states:?}");
         assert!(states.iter().all(|(_, state)| state == "active" || state == "retired"), "{states:?}");
     }
 
@@ -176,12 +176,12 @@ on_databases! { [Sqlite, Postgres]
         };
         run(database, &["keys", "rotate"]).assert_code(0);
         let retired = ends().await;
-        assert_eq!(retired.len(), 2);
+        assert_eq!(retired.len(), 3);
         // As if the new keys had been signing for a while.
         database.execute("UPDATE keys SET signs_from = created_at WHERE signs_until IS NULL").await;
         run(database, &["keys", "rotate"]).assert_code(0);
         let now_retired = ends().await;
-        assert_eq!(now_retired.len(), 4);
+        assert_eq!(now_retired.len(), 6);
         assert!(retired.iter().all(|key| now_retired.contains(key)), "{retired:?} {now_retired:?}");
     }
 
