@@ -12,7 +12,7 @@ use crate::{
         schedule::{Next, Schedule, State, newest},
     },
     server::Server,
-    store::keys::{REFRESH_TOKEN_MAC, StoredKey},
+    store::keys::StoredKey,
 };
 
 #[derive(Subcommand)]
@@ -159,7 +159,7 @@ impl Listed {
         let job = |key: &StoredKey| {
             Algorithm::parse(&key.algorithm).filter(|algorithm| is_newest(key, *algorithm)).map(|algorithm| next_of(key, algorithm))
         };
-        let signing = stored.iter().filter(|key| key.purpose != REFRESH_TOKEN_MAC);
+        let signing = stored.iter().filter(|key| key.is_of_signatures());
         let keys = signing.map(|key| Shown::of(key, job(key), schedule, now)).collect();
         let with_a_key = Algorithm::ALL.iter().filter_map(|&algorithm| Some((algorithm, newest(&stored, algorithm)?)));
         let plans = with_a_key.map(|(algorithm, key)| told(algorithm, next_of(key, algorithm), now)).collect();

@@ -7,7 +7,6 @@ use axum::{
 };
 use http::HeaderMap;
 use serde::Serialize;
-use uuid::Uuid;
 
 use crate::{
     client_auth::{self, AuthenticatedClient},
@@ -15,7 +14,7 @@ use crate::{
     oauth::{ErrorCode, OAuthError, Scope, claims::AccessTokenClaims, client::ClientType, token_response::TokenResponse},
     server::Server,
     store::grants::Standing,
-    tokens::{access_token, refresh_token},
+    tokens::{access_token, refresh_token, subject},
     web::{
         form::Form,
         json_error::{JsonError, no_store},
@@ -40,7 +39,7 @@ enum Token {
     },
     Refresh {
         iss: String,
-        sub: Uuid,
+        sub: String,
         client_id: String,
         scope: Scope,
         iat: i64,
@@ -86,7 +85,7 @@ async fn active_refresh_token(server: &Server, client: &AuthenticatedClient, pre
     }
     Ok(Some(Token::Refresh {
         iss: server.config().issuer.as_str().to_owned(),
-        sub: grant.person_id,
+        sub: subject::of(server, client, grant.person_id).await?,
         client_id: grant.client_id.to_string(),
         scope: grant.scope,
         iat: grant.last_used_at.as_seconds(),

@@ -22,6 +22,8 @@ use crate::{
 
 /// How the key that refresh tokens are protected with is called, before its number.
 const REFRESH_TOKEN_MAC_KID: &str = "refresh-token-";
+/// How the key that pairwise subjects are made with is called.
+pub(super) const PAIRWISE_SUBJECT_KID: &str = "pairwise-subject";
 
 /// How old the keys in memory may be: other nodes and the command line change them in the store.
 const TIME_TO_LIVE: Duration = Duration::from_millis(500);
@@ -30,6 +32,7 @@ const TIME_TO_LIVE: Duration = Duration::from_millis(500);
 struct Keys {
     signing: Vec<Member>,
     macs: Vec<(u16, Arc<MacKey>)>,
+    pairwise_subject: Option<Arc<MacKey>>,
     jwks: Document,
     /// As of when the rows were read ...
     known_at: Timestamp,
@@ -125,6 +128,12 @@ impl KeyRing {
         Ok(keys.macs.iter().find(|(known, _)| *known == number).map(|(_, key)| Arc::clone(key)))
     }
 
+    /// The one key that makes pairwise subjects (`OpenID` Core §8.1).
+    pub(crate) async fn pairwise_subject_key(&self) -> Result<Arc<MacKey>> {
+        let keys = self.keys().await?;
+        keys.pairwise_subject.clone().ok_or_else(|| Error::internal("the key for pairwise subjects is missing"))
+    }
+
     fn in_memory(&self) -> Arc<Keys> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -181,6 +190,7 @@ impl Keys {
         Self {
             signing: self.signing.clone(),
             macs: self.macs.clone(),
+            pairwise_subject: self.pairwise_subject.clone(),
             jwks: jwks(&self.signing, now),
             known_at: self.known_at,
             loaded_at: now,
@@ -190,7 +200,7 @@ impl Keys {
 
     /// Reads the rows; what was parsed before is not parsed again.
     async fn load(store: &Store, master_key: &MasterKey, now: Timestamp, before: Option<&Self>) -> Result<Self> {
-        let (mut signing, mut macs) = (Vec::new(), Vec::new());
+        let (mut signing, mut macs, mut pairwise_subject) = (Vec::new(), Vec::new(), None);
         for stored in store.keys().await? {
             if stored.purpose == SIGNATURE {
                 let known = before.and_then(|before| before.signing.iter().find(|member| member.stored.kid == stored.kid));
@@ -206,10 +216,12 @@ impl Keys {
                 signing.push(Member { algorithm, key, stored });
             } else if let Some(number) = stored.kid.strip_prefix(REFRESH_TOKEN_MAC_KID).and_then(|number| number.parse().ok()) {
                 macs.push((number, Arc::new(MacKey::new(&unseal(master_key, &stored)?))));
+            } else if stored.kid == PAIRWISE_SUBJECT_KID {
+                pairwise_subject = Some(Arc::new(MacKey::new(&unseal(master_key, &stored)?)));
             }
         }
         let jwks = jwks(&signing, now);
-        Ok(Self { signing, macs, jwks, known_at: now, loaded_at: now, loaded: Instant::now() })
+        Ok(Self { signing, macs, pairwise_subject, jwks, known_at: now, loaded_at: now, loaded: Instant::now() })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Algorithm,
-    key_ring::mac_kid,
+    key_ring::{PAIRWISE_SUBJECT_KID, mac_kid},
     schedule::{Next, Schedule, newest},
     signing_key::SigningKey,
 };
@@ -15,7 +15,8 @@ use crate::{
     store::{
         Store, Swapped,
         keys::{
-            DropPrivateKey, ForgetKeys, InsertKeys, Lengthen, REFRESH_TOKEN_MAC, RotateKeys, SIGNATURE, StoredKey, Succession, WithdrawKeys,
+            DropPrivateKey, ForgetKeys, InsertKeys, Lengthen, PAIRWISE_SUBJECT_MAC, REFRESH_TOKEN_MAC, RotateKeys, SIGNATURE, StoredKey,
+            Succession, WithdrawKeys,
         },
         settings::{ACCESS_TOKEN_ALGS, ChangeSetting},
     },
@@ -57,8 +58,10 @@ impl Rotation<'_> {
         let now = self.clock.now();
         let signs_from = if is_first_start { now } else { self.schedule().signs_from(now) };
         let mut missing = generated.into_iter().map(|key| self.stored(key, now, signs_from)).collect::<Result<Vec<_>>>()?;
-        if !present.iter().any(|key| key.purpose == REFRESH_TOKEN_MAC) {
-            missing.push(self.new_mac_key(1, now));
+        for (purpose, kid) in [(REFRESH_TOKEN_MAC, mac_kid(1)), (PAIRWISE_SUBJECT_MAC, PAIRWISE_SUBJECT_KID.to_owned())] {
+            if !present.iter().any(|key| key.purpose == purpose) {
+                missing.push(self.new_mac_key(purpose, kid, now));
+            }
         }
         if missing.is_empty() { Ok(()) } else { self.store.write(InsertKeys(missing)).await }
     }
@@ -221,12 +224,11 @@ impl Rotation<'_> {
         })
     }
 
-    fn new_mac_key(self, number: u16, now: Timestamp) -> StoredKey {
-        let kid = mac_kid(number);
+    fn new_mac_key(self, purpose: &str, kid: String, now: Timestamp) -> StoredKey {
         StoredKey {
             sealed: self.master_key.seal_stored_key(&kid, &secret::random::<32>()),
             kid,
-            purpose: REFRESH_TOKEN_MAC.to_owned(),
+            purpose: purpose.to_owned(),
             algorithm: "HS256".to_owned(),
             public_jwk: None,
             created_at: now,

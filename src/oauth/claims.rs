@@ -12,7 +12,7 @@ pub const ACR_ONE_FACTOR: &str = "1";
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AccessTokenClaims {
     pub iss: String,
-    /// The person's id; for `client_credentials` the client's (RFC 9068 §2.2).
+    /// How the client calls the person (`OpenID` Core §8); for `client_credentials` its own id (RFC 9068 §2.2).
     pub sub: String,
     #[serde(with = "one_or_many")]
     pub aud: Vec<String>,

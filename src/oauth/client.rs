@@ -259,15 +259,48 @@ impl Client {
         self.client_type == ClientType::Confidential || return_address.is_claimed()
     }
 
+    /// Whose pairwise subjects it shares (`OpenID` Core §8.1): the host of its `sector_identifier_uri`, else the one host of its
+    /// redirect URIs. `None` if they have several, or one has none.
+    pub fn sector_identifier(&self) -> Option<String> {
+        if let Some(uri) = &self.metadata.sector_identifier_uri {
+            return host(uri);
+        }
+        let mut hosts = self.redirect_uris.iter().map(|uri| host(uri.as_str()));
+        let first = hosts.next()??;
+        hosts.all(|other| other.as_ref() == Some(&first)).then_some(first)
+    }
+
     /// Whether the client is registered to get refresh tokens.
     pub fn gets_refresh_tokens(&self) -> bool {
         self.grant_types.contains(&GrantType::RefreshToken)
     }
 }
 
+/// The host of a URI in small letters, without its port.
+fn host(uri: &str) -> Option<String> {
+    url::Url::parse(uri).ok()?.host_str().map(str::to_ascii_lowercase)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `OpenID` Core §8.1: the host of `sector_identifier_uri`, else the one host of all redirect URIs.
+    #[test]
+    fn a_sector_is_one_host() {
+        let sector = |redirect_uris: &[&str], sector_identifier_uri: Option<&str>| {
+            let mut client = Client::new(ClientId::parse("app").unwrap(), "App".to_owned(), ClientType::Public);
+            client.redirect_uris = redirect_uris.iter().map(|uri| RedirectUri::register(uri, ClientType::Public).unwrap()).collect();
+            client.metadata.sector_identifier_uri = sector_identifier_uri.map(str::to_owned);
+            client.sector_identifier()
+        };
+        let of = |host: &str| Some(host.to_owned());
+        assert_eq!(sector(&["https://App.example/a", "https://app.example:8443/b"], None), of("app.example"));
+        assert_eq!(sector(&["https://a.example/", "https://b.example/"], Some("https://sector.example/uris.json")), of("sector.example"));
+        for without in [&[][..], &["https://a.example/", "https://b.example/"], &["com.example.app:/callback"]] {
+            assert_eq!(sector(without, None), None);
+        }
+    }
 
     /// RFC 9068 §5: a client's `sub` must not read as a person's.
     #[test]

@@ -12,7 +12,7 @@ use crate::{audit::AuditEvent, clock::Timestamp, error::Result};
 #[derive(Clone, FromRow)]
 pub(crate) struct StoredKey {
     pub kid: String,
-    /// `signature`, `former_signature` or `refresh_token_mac`.
+    /// `signature`, `former_signature`, `refresh_token_mac` or `pairwise_subject_mac`.
     pub purpose: String,
     /// The JWS algorithm, or `HS256` for the MAC key.
     pub algorithm: String,
@@ -37,8 +37,16 @@ pub(crate) const SIGNATURE: &str = "signature";
 pub(crate) const FORMER_SIGNATURE: &str = "former_signature";
 /// `keys.purpose` of the key that refresh tokens are protected with; its `kid` ends with its number.
 pub(crate) const REFRESH_TOKEN_MAC: &str = "refresh_token_mac";
+/// `keys.purpose` of the key that pairwise subjects are made with. There is one, for ever: with another, every person would be
+/// a new one to every pairwise client.
+pub(crate) const PAIRWISE_SUBJECT_MAC: &str = "pairwise_subject_mac";
 
 impl StoredKey {
+    /// Whether it signs what others verify, now or once.
+    pub(crate) fn is_of_signatures(&self) -> bool {
+        [SIGNATURE, FORMER_SIGNATURE].contains(&self.purpose.as_str())
+    }
+
     /// Whether an emergency ended it, which holds at once, also by a clock that is behind that of who ended it.
     pub(crate) fn is_withdrawn(&self) -> bool {
         self.signs_until.zip(self.removed_at).is_some_and(|(signs_until, removed_at)| removed_at <= signs_until)

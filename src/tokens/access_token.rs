@@ -1,5 +1,6 @@
 //! JWT access tokens (RFC 9068). Issuing one writes nothing; whether it still stands is looked up by its grant.
 
+use super::subject;
 use crate::{
     clock::Timestamp,
     error::Result,
@@ -30,9 +31,13 @@ pub(crate) async fn issue(server: &Server, client: &Client, subject: Subject<'_>
         Subject::Person(grant) => Some(grant),
         Subject::Client => None,
     };
+    let sub = match grant {
+        Some(grant) => subject::of(server, client, grant.person_id).await?,
+        None => client.id.to_string(),
+    };
     let claims = AccessTokenClaims {
         iss: config.issuer.as_str().to_owned(),
-        sub: grant.map_or_else(|| client.id.to_string(), |grant| grant.person_id.to_string()),
+        sub,
         aud: resource::audience(resources, &config.issuer),
         client_id: client.id.to_string(),
         scope: scope.clone(),

@@ -37,6 +37,7 @@ mod oauth21_refresh_races;
 mod oauth21_token_endpoint;
 mod oauth2_crate;
 mod oidc_core_prompt_and_max_age;
+mod oidc_core_subjects;
 mod pages_account;
 mod pages_consent;
 mod pages_language;
