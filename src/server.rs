@@ -27,6 +27,7 @@ use crate::{
     error::{Error, Result},
     jose::{self, Algorithm, KeyRing, rotation::Rotation, schedule::Schedule},
     oauth::{Client, ClientId, Document, metadata::Metadata},
+    outbound::{self, Outbound, Reach},
     secret::{self, MasterKey},
     store::{FirstStart, Migrations, Store, settings, throttles::Parties},
 };
@@ -51,6 +52,7 @@ struct Inner {
     hashing: HashingGate,
     sign_ins: Arc<Turns<Parties>>,
     metadata: Document,
+    outbound: Outbound,
     node: Uuid,
 }
 
@@ -78,7 +80,10 @@ impl Server {
     ) -> anyhow::Result<Self> {
         let keys = KeyRing::load(store.clone(), Arc::clone(&master_key), clock.clone(), Schedule::of(&config), access_token_algorithms);
         let keys = keys.await.context("the keys cannot be loaded")?;
+        let reach = Reach::Internet { and: config.outbound.allow_networks.clone() };
+        let outbound = Outbound::new(outbound::Limits::default(), reach, config.outbound.ca_file.as_deref())?;
         Ok(Self(Arc::new(Inner {
+            outbound,
             hashing: HashingGate::new(config.passwords.hashing_threads, config.passwords.hashing_queue),
             sign_ins: Turns::new(SIGN_INS_IN_LINE),
             clients: Cache::builder().max_capacity(CLIENTS_IN_MEMORY).time_to_live(CLIENT_TIME_TO_LIVE).build(),
@@ -129,6 +134,11 @@ impl Server {
 
     pub(crate) fn metadata(&self) -> &Document {
         &self.0.metadata
+    }
+
+    /// HTTP to the addresses that clients register.
+    pub(crate) fn outbound(&self) -> &Outbound {
+        &self.0.outbound
     }
 
     /// Names this process among those that share the database.

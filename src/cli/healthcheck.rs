@@ -8,7 +8,10 @@ use std::{
 use clap::Args;
 
 use super::{ConfigArgs, Failure};
-use crate::outbound::{Limits, Outbound};
+use crate::{
+    config::Network,
+    outbound::{Limits, Outbound, Reach},
+};
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -23,7 +26,8 @@ impl Healthcheck {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let address = reachable(self.config.load()?.listen);
         let limits = Limits { connect_timeout: Duration::from_secs(2), timeout: Duration::from_secs(5), ..Limits::default() };
-        let outbound = Outbound::new(limits).map_err(anyhow::Error::new)?;
+        let reach = Reach::Only(vec![Network::of(address.ip())]);
+        let outbound = Outbound::new(limits, reach, None).map_err(anyhow::Error::new)?;
         let request = http::Request::get(format!("http://{address}/health/ready")).body(Vec::new()).map_err(anyhow::Error::new)?;
         match outbound.send(request).await {
             Ok(response) if response.status().is_success() => Ok(()),

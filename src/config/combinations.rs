@@ -1,6 +1,6 @@
 //! Settings that are fine alone and wrong together.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fs, time::Duration};
 
 use crate::oauth::Issuer;
 
@@ -45,6 +45,7 @@ pub(super) fn check(
     }
 
     check_rotation(settings, given, mistakes);
+    check_ca_file(settings, given, mistakes);
     check_hash_strength(&settings.passwords, issuer, given, mistakes);
     gave_way
 }
@@ -73,6 +74,16 @@ fn check_rotation(settings: &Settings, given: &BTreeMap<String, Given>, mistakes
             "must not be shorter than tokens.access_token_ttl, for so long an old key stays published: lengthen it, or shorten \
              tokens.access_token_ttl; 0s turns rotation off",
         ));
+    }
+}
+
+/// The file is read again where connections are made; here its mistake is told beside the others.
+fn check_ca_file(settings: &Settings, given: &BTreeMap<String, Given>, mistakes: &mut Mistakes) {
+    let (Some(path), Some(said)) = (&settings.outbound.ca_file, given.get("outbound.ca_file")) else { return };
+    match fs::read_to_string(path) {
+        Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => {}
+        Ok(_) => mistakes.push(said.mistake("the file holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")),
+        Err(error) => mistakes.push(said.mistake(format!("the file cannot be read: {error}"))),
     }
 }
 

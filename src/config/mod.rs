@@ -5,6 +5,7 @@ mod database_url;
 mod declared;
 mod master_key;
 mod mistakes;
+mod network;
 mod settings;
 mod show;
 mod sources;
@@ -29,7 +30,8 @@ pub use self::{
     declared::{Declarations, DeclaredPerson, Included, InitialPassword},
     master_key::{MasterKey, MasterKeySource},
     mistakes::{Mistake, Mistakes},
-    settings::{ByAddress, Database, Keys, Limits, LogFormat, Passwords, Session, Throttle, Tokens},
+    network::Network,
+    settings::{ByAddress, Database, Keys, Limits, LogFormat, Outbound, Passwords, Session, Throttle, Tokens},
     sources::{Flags, Sources},
 };
 use self::{settings::Settings, show::Effective, sources::Given};
@@ -52,6 +54,7 @@ pub struct Config {
     pub passwords: Passwords,
     pub throttle: Throttle,
     pub keys: Keys,
+    pub outbound: Outbound,
     pub limits: Limits,
     /// What the consent page says of a scope.
     pub scopes: BTreeMap<String, String>,
@@ -106,7 +109,21 @@ impl Config {
             effective.gave_way(key, to);
         }
         let Settings {
-            listen, data_dir, log, log_format, database, tokens, session, passwords, throttle, keys, limits, scopes, roles, ..
+            listen,
+            data_dir,
+            log,
+            log_format,
+            database,
+            tokens,
+            session,
+            passwords,
+            throttle,
+            keys,
+            outbound,
+            limits,
+            scopes,
+            roles,
+            ..
         } = settings;
         Ok(Self {
             issuer,
@@ -122,6 +139,7 @@ impl Config {
             passwords,
             throttle,
             keys,
+            outbound,
             limits,
             scopes,
             roles,

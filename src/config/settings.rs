@@ -14,8 +14,10 @@ use serde::Deserialize;
 use crate::oauth::{Algorithm, Issuer};
 
 use super::{
-    DatabaseUrl, MasterKey,
-    values::{DAY, HOUR, KIB, MIB, MINUTE, Within, boolean, log_directives, parsed, path, roles, scopes, socket_address, threads},
+    DatabaseUrl, MasterKey, Network,
+    values::{
+        DAY, HOUR, KIB, MIB, MINUTE, Within, boolean, log_directives, networks, parsed, path, roles, scopes, socket_address, threads,
+    },
 };
 
 #[derive(Declared)]
@@ -84,6 +86,10 @@ pub(super) struct Settings {
     /// The signing keys.
     #[config(nested)]
     pub keys: Keys,
+
+    /// What the server itself connects to: the addresses that clients register, such as their `jwks_uri`. By `https`, on the Internet.
+    #[config(nested)]
+    pub outbound: Outbound,
 
     /// What one request, and all of them together, may take. A size is written `"64KiB"` or as a number of bytes.
     #[config(nested)]
@@ -224,6 +230,19 @@ pub struct Keys {
     /// an old one stays (1s to 1h).
     #[config(default = "60s", deserialize_with = Within::<1, HOUR>::duration)]
     pub clock_margin: Duration,
+}
+
+/// `[outbound]`
+#[derive(Clone, Debug, Declared)]
+pub struct Outbound {
+    /// Networks beside the Internet whose addresses the server may connect to: `["10.20.0.0/16", "fd00::/8"]`, in the environment
+    /// with commas between them. Of loopback networks that are listed also by `http`.
+    #[config(default = [], deserialize_with = networks)]
+    pub allow_networks: Vec<Network>,
+
+    /// A PEM file with certificates of CAs that are trusted beside the public ones.
+    #[config(deserialize_with = path)]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// `[limits]`

@@ -352,3 +352,25 @@ fn a_variable_that_is_not_text_is_refused() {
 fn the_order_of_hearing_is_the_order_of_ranks() {
     assert!([Rank::Flag, Rank::Environment, Rank::DotEnv, Rank::DatabaseUrl, Rank::File].is_sorted());
 }
+
+#[test]
+fn networks_are_a_list_in_the_file_and_separated_by_commas_in_the_environment() {
+    let networks = |sources| accepted(sources).outbound.allow_networks.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(networks(file("[outbound]\nallow_networks = [\"127.0.0.0/8\", \"fd00::/8\"]")), ["127.0.0.0/8", "fd00::/8"]);
+    assert_eq!(networks(environment(&[("GRANTOR_OUTBOUND__ALLOW_NETWORKS", "127.0.0.0/8, fd00::/8")])), ["127.0.0.0/8", "fd00::/8"]);
+    assert!(networks(Sources::default()).is_empty());
+    assert_refused(file("[outbound]\nallow_networks = [\"10.0.0.1/8\"]"), &["outbound.allow_networks", "10.0.0.0/8"]);
+    assert_refused(file("[outbound]\nallow_networks = 10"), &["outbound.allow_networks", "list"]);
+}
+
+#[test]
+fn a_ca_file_that_holds_none_is_a_mistake() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ca.pem");
+    let sources = || environment(&[("GRANTOR_OUTBOUND__CA_FILE", path.to_str().expect("a path"))]);
+    assert_refused(sources(), &["outbound.ca_file", "cannot be read"]);
+    fs::write(&path, "none").expect("a file");
+    assert_refused(sources(), &["outbound.ca_file", "BEGIN CERTIFICATE"]);
+    fs::write(&path, "-----BEGIN CERTIFICATE-----").expect("a file");
+    assert_eq!(accepted(sources()).outbound.ca_file, Some(path.clone()));
+}

@@ -8,7 +8,7 @@ use serde::{
 };
 use tracing_subscriber::EnvFilter;
 
-use super::declared::is_role;
+use super::{Network, declared::is_role};
 use crate::oauth::scope;
 
 pub(super) const MINUTE: u64 = 60;
@@ -72,6 +72,22 @@ pub(super) fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
     text(deserializer)?
         .parse()
         .map_err(|_| Error::custom("must be an IP address and a port, such as 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080"))
+}
+
+/// A list of networks, or a text with commas between them.
+pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Network>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Listed {
+        List(Vec<String>),
+        Text(String),
+    }
+
+    let listed = match Listed::deserialize(deserializer).map_err(|_| Error::custom("must be a list of texts: [\"10.0.0.0/8\"]"))? {
+        Listed::List(list) => list,
+        Listed::Text(text) => text.trim_matches(['[', ']']).split(',').map(|part| part.trim().trim_matches('"').to_owned()).collect(),
+    };
+    listed.iter().filter(|text| !text.is_empty()).map(|text| text.parse().map_err(Error::custom)).collect()
 }
 
 pub(super) fn log_directives<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

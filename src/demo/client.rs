@@ -276,7 +276,8 @@ mod tests {
             redirect_uri: RedirectUrl::new("http://app.example/callback".to_owned()).unwrap(),
             scopes: Vec::new(),
         };
-        let client = Client::new(registration, Outbound::new(crate::outbound::Limits::default()).unwrap());
+        let client =
+            Client::new(registration, Outbound::new(crate::outbound::Limits::default(), crate::outbound::Reach::loopback(), None).unwrap());
         let encoded = client.basic_credentials();
         let decoded = BASE64_STANDARD.decode(encoded.strip_prefix("Basic ").unwrap()).unwrap();
         assert_eq!(decoded, b"an+app:a%3Ab%2Bc");

@@ -29,7 +29,7 @@ use self::client::{Client, Registration};
 use self::machine::Machine;
 use self::sessions::{SessionCookie, Sessions};
 pub use self::spa::SinglePageApp;
-use crate::outbound::{Limits, Outbound};
+use crate::outbound::{Limits, Outbound, Reach};
 
 /// The app on a server, a confidential client. What it must be told; everything else it discovers.
 pub struct SampleApp {
@@ -72,7 +72,7 @@ impl SampleApp {
         let base_url = Url::parse(&self.base_url).context("the sample app's base URL is not a URL")?;
         let port = base_url.port_or_known_default().context("the sample app's base URL has no port")?;
         let api_url = Url::parse(&self.api_url).context("the sample API's URL is not a URL")?;
-        let outbound = Outbound::new(Limits::default())?;
+        let outbound = Outbound::new(Limits::default(), Reach::loopback(), None)?;
         let machine = Machine {
             issuer: self.issuer.clone(),
             client_id: ClientId::new(self.machine.0),

@@ -59,6 +59,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("aws_lc_rs", &["secret", "jose"]),
     ("argon2", &["accounts", "server"]),
     ("reqwest", &["outbound"]),
+    ("rustls", &["outbound"]),
+    ("webpki_roots", &["outbound"]),
     // The demo's API verifies as any API would: it must not borrow from the server that it judges (decision 0017).
     ("jsonwebtoken", &["jose", "demo"]),
     ("confique", &["config"]),

@@ -22,7 +22,7 @@ use axum::routing::get;
 use self::notes::Notes;
 use self::verifier::Verifier;
 use crate::clock::Clock;
-use crate::outbound::{Limits, Outbound};
+use crate::outbound::{Limits, Outbound, Reach};
 
 /// The scopes that the API knows.
 pub const READ: &str = "notes:read";
@@ -52,7 +52,7 @@ impl SampleApi {
     ///
     /// If no HTTP client can be made, or the origin is not one.
     pub fn router(self, clock: Clock) -> anyhow::Result<Router> {
-        let outbound = Outbound::new(Limits::default())?;
+        let outbound = Outbound::new(Limits::default(), Reach::loopback(), None)?;
         let api = Arc::new(Api {
             verifier: Verifier::new(self.issuer, self.resource, outbound, clock),
             notes: Notes::default(),
