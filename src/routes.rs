@@ -10,7 +10,7 @@ use axum::{
 };
 
 use crate::{
-    endpoints::{authorize, health, introspect, jwks, metadata, method_not_allowed, revoke, token},
+    endpoints::{authorize, health, introspect, jwks, metadata, method_not_allowed, revoke, token, webfinger},
     error::Error,
     oauth::metadata::{paths, places},
     pages::{
@@ -47,13 +47,14 @@ pub fn router(server: &Server) -> Router {
     placed.merge(well_known(server)).merge(elsewhere(server)).with_state(server.clone())
 }
 
-/// The metadata in all its places; what else clients look for there is not found, and they may read that.
+/// The metadata in all its places, and `WebFinger`; what else clients look for there is not found, and they may read that.
 fn well_known(server: &Server) -> Router<Server> {
     let issuer = &server.config().issuer;
     let roots = BTreeSet::from([String::new(), issuer.path().to_owned()]);
     let not_found =
         roots.iter().fold(Router::new(), |router, root| router.route(&format!("{root}/.well-known/{{*name}}"), any(metadata::not_found)));
-    let router = places(issuer).iter().fold(not_found, |router, place| router.route(place, get(metadata::get)));
+    let router = not_found.route(paths::WEBFINGER, get(webfinger::get));
+    let router = places(issuer).iter().fold(router, |router, place| router.route(place, get(metadata::get)));
     for_any_origin(server, router, Logged::Failures)
 }
 

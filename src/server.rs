@@ -26,7 +26,10 @@ use crate::{
     config::{Config, DatabaseUrl, MasterKeySource},
     error::{Error, Result},
     jose::{self, Algorithm, KeyRing, rotation::Rotation, schedule::Schedule},
-    oauth::{Client, ClientId, Document, metadata::Metadata},
+    oauth::{
+        Client, ClientId, Document,
+        metadata::{self, Offer},
+    },
     outbound::{self, Outbound, Reach},
     secret::{self, MasterKey},
     store::{FirstStart, Migrations, Store, settings, throttles::Parties},
@@ -87,7 +90,7 @@ impl Server {
             hashing: HashingGate::new(config.passwords.hashing_threads, config.passwords.hashing_queue),
             sign_ins: Turns::new(SIGN_INS_IN_LINE),
             clients: Cache::builder().max_capacity(CLIENTS_IN_MEMORY).time_to_live(CLIENT_TIME_TO_LIVE).build(),
-            metadata: Document::new(serde_json::to_string(&Metadata::new(&config.issuer, config.scopes.keys().map(String::as_str)))?),
+            metadata: Document::new(serde_json::to_string(&metadata(&config))?),
             node: secret::new_id(clock.now()),
             config,
             clock,
@@ -162,6 +165,12 @@ impl Server {
     pub async fn close(&self) {
         self.store().close().await;
     }
+}
+
+/// What this configuration announces.
+fn metadata(config: &Config) -> serde_json::Map<String, serde_json::Value> {
+    let scopes: Vec<&str> = config.scopes.keys().map(String::as_str).collect();
+    metadata::document(&Offer { issuer: &config.issuer, scopes: &scopes })
 }
 
 /// Opens the store under the lock of the first start, and makes what is missing.

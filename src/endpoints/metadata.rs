@@ -1,4 +1,4 @@
-//! The metadata document (RFC 8414 §3).
+//! The metadata document (RFC 8414 §3, `OpenID` Discovery §4).
 
 use axum::{extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
@@ -11,9 +11,9 @@ use crate::{
 };
 
 /// How long the document may be kept: it changes with a release or the configuration.
-const MAX_AGE: u64 = 600;
+pub(super) const MAX_AGE: u64 = 600;
 
-/// `GET /.well-known/oauth-authorization-server`
+/// `GET /.well-known/oauth-authorization-server`, `GET /.well-known/openid-configuration`
 pub(crate) async fn get(State(server): State<Server>, headers: HeaderMap) -> Result<Response, JsonError> {
     Ok(cacheable(&headers, server.metadata(), MAX_AGE))
 }

@@ -7,6 +7,7 @@ pub(crate) mod jwks;
 pub(crate) mod metadata;
 pub(crate) mod revoke;
 pub(crate) mod token;
+pub(crate) mod webfinger;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};

@@ -17,6 +17,9 @@ impl Algorithm {
     /// Every algorithm that can be selected.
     pub const ALL: &[Self] = &[Self::Es256, Self::Rs256, Self::Ps256, Self::EdDsa];
 
+    /// What a client may register for its ID tokens (`OpenID` Core §15.1 demands the first): these always have a key.
+    pub const OF_ID_TOKENS: &[Self] = &[Self::Rs256, Self::Es256, Self::EdDsa];
+
     /// The registered name.
     pub const fn as_str(self) -> &'static str {
         match self {

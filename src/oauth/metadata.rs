@@ -1,11 +1,13 @@
-//! Authorization server metadata (RFC 8414 §2). What is announced works, and nothing else does.
+//! The metadata of an authorization server (RFC 8414 §2) and `OpenID` Provider (`OpenID` Discovery §3): one document. What is
+//! announced works, and nothing else does.
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use super::{
-    client_auth_method::ClientAuthMethod, grant_type::GrantType, issuer::Issuer, pkce, prompt, response_mode::ResponseMode, scope,
+    algorithm::Algorithm, claims::ACR_ONE_FACTOR, client_auth_method::ClientAuthMethod, client_metadata::SubjectType,
+    grant_type::GrantType, issuer::Issuer, pkce, prompt, response_mode::ResponseMode, scope,
 };
 
 /// The paths of the protocol endpoints, behind the issuer.
@@ -14,13 +16,18 @@ pub mod paths {
     pub const INTROSPECT: &str = "/oauth/introspect";
     pub const JWKS: &str = "/oauth/jwks";
     pub const METADATA: &str = "/.well-known/oauth-authorization-server";
+    pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
     pub const REVOKE: &str = "/oauth/revoke";
     pub const TOKEN: &str = "/oauth/token";
+    /// At the root of the origin, whatever the issuer's path (RFC 7033 §4).
+    pub const WEBFINGER: &str = "/.well-known/webfinger";
 }
 
-/// The registered names under which clients look for the document (§7.3). `/.well-known/openid-configuration` belongs here
-/// with `OpenID`; until then it is not found.
-const WELL_KNOWN: &[&str] = &[paths::METADATA];
+/// The registered names under which clients look for the document (§7.3; `OpenID` Discovery §4).
+const WELL_KNOWN: &[&str] = &[paths::METADATA, paths::OPENID_CONFIGURATION];
+
+/// What an ID token can say (`OpenID` Discovery §3).
+const CLAIMS: &[&str] = &["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "at_hash", "sid"];
 
 /// Every place of the document on the issuer's origin: each name before the issuer's path (§3.1) and behind it (`OpenID`
 /// Discovery §4), because clients try both (§5). Without a path these are one.
@@ -29,66 +36,76 @@ pub fn places(issuer: &Issuer) -> BTreeSet<String> {
     WELL_KNOWN.iter().flat_map(|name| [format!("{name}{path}"), format!("{path}{name}")]).collect()
 }
 
-/// The metadata document.
-#[derive(Serialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a registered member")]
-pub struct Metadata<'a> {
-    issuer: &'a str,
-    authorization_endpoint: String,
-    token_endpoint: String,
-    jwks_uri: String,
-    revocation_endpoint: String,
-    introspection_endpoint: String,
-    scopes_supported: Vec<&'a str>,
-    response_types_supported: &'static [&'static str],
-    response_modes_supported: Vec<&'static str>,
-    grant_types_supported: Vec<&'static str>,
-    token_endpoint_auth_methods_supported: Vec<&'static str>,
-    revocation_endpoint_auth_methods_supported: Vec<&'static str>,
-    introspection_endpoint_auth_methods_supported: Vec<&'static str>,
-    code_challenge_methods_supported: &'static [&'static str],
-    prompt_values_supported: &'static [&'static str],
-    /// RFC 9207 §3.
-    authorization_response_iss_parameter_supported: bool,
-    // The defaults of these would be untrue, so they are explicit.
-    claims_parameter_supported: bool,
-    request_parameter_supported: bool,
-    request_uri_parameter_supported: bool,
-    require_request_uri_registration: bool,
+/// What the operator decides about the document.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer<'a> {
+    pub issuer: &'a Issuer,
+    /// The scopes that the operator described, beside our own.
+    pub scopes: &'a [&'a str],
 }
 
-impl<'a> Metadata<'a> {
-    /// The document of this issuer; `scopes` are those that the operator described, beside our own.
-    pub fn new(issuer: &'a Issuer, scopes: impl Iterator<Item = &'a str>) -> Self {
-        let mut scopes_supported = scope::DEFAULT.to_vec();
-        scopes_supported.extend(scopes.filter(|scope| !scope::DEFAULT.contains(scope)));
-        Self {
-            issuer: issuer.as_str(),
-            authorization_endpoint: issuer.url(paths::AUTHORIZE),
-            token_endpoint: issuer.url(paths::TOKEN),
-            jwks_uri: issuer.url(paths::JWKS),
-            revocation_endpoint: issuer.url(paths::REVOKE),
-            introspection_endpoint: issuer.url(paths::INTROSPECT),
-            scopes_supported,
-            response_types_supported: &["code"],
-            response_modes_supported: ResponseMode::ALL.iter().map(|mode| mode.as_str()).collect(),
-            grant_types_supported: GrantType::ALL.iter().map(|grant_type| grant_type.as_str()).collect(),
-            token_endpoint_auth_methods_supported: names(ClientAuthMethod::ALL),
-            revocation_endpoint_auth_methods_supported: names(ClientAuthMethod::ALL),
-            introspection_endpoint_auth_methods_supported: names(ClientAuthMethod::CONFIDENTIAL),
-            code_challenge_methods_supported: pkce::CODE_CHALLENGE_METHODS,
-            prompt_values_supported: prompt::PROMPT_VALUES,
-            authorization_response_iss_parameter_supported: true,
-            claims_parameter_supported: false,
-            request_parameter_supported: false,
-            request_uri_parameter_supported: false,
-            require_request_uri_registration: false,
-        }
+/// The metadata document: one line a member. One that is `null` or empty is left out (RFC 8414 §3.2), so that a member which
+/// depends on the configuration is `offer.x.then(...)`.
+pub fn document(offer: &Offer<'_>) -> Map<String, Value> {
+    let mut members = authorization_server(offer);
+    members.extend(openid_provider());
+    members.retain(|_, value| !value.is_null() && value.as_array().is_none_or(|values| !values.is_empty()));
+    members
+}
+
+/// RFC 8414 §2 and the registry behind it.
+fn authorization_server(offer: &Offer<'_>) -> Map<String, Value> {
+    let url = |path| offer.issuer.url(path);
+    members(json!({
+        "issuer": offer.issuer.as_str(),
+        "authorization_endpoint": url(paths::AUTHORIZE),
+        "token_endpoint": url(paths::TOKEN),
+        "jwks_uri": url(paths::JWKS),
+        "revocation_endpoint": url(paths::REVOKE),
+        "introspection_endpoint": url(paths::INTROSPECT),
+        "scopes_supported": scopes(offer),
+        "response_types_supported": ["code"],
+        "response_modes_supported": names(ResponseMode::ALL, |mode| mode.as_str()),
+        "grant_types_supported": names(GrantType::ALL, |grant_type| grant_type.as_str()),
+        "token_endpoint_auth_methods_supported": names(ClientAuthMethod::ALL, |method| method.as_str()),
+        "revocation_endpoint_auth_methods_supported": names(ClientAuthMethod::ALL, |method| method.as_str()),
+        "introspection_endpoint_auth_methods_supported": names(ClientAuthMethod::CONFIDENTIAL, |method| method.as_str()),
+        "code_challenge_methods_supported": pkce::CODE_CHALLENGE_METHODS,
+        // RFC 9207 §3.
+        "authorization_response_iss_parameter_supported": true,
+    }))
+}
+
+/// `OpenID` Discovery §3. The defaults of what is `false` here would be untrue, or read differently by different clients.
+fn openid_provider() -> Map<String, Value> {
+    members(json!({
+        "subject_types_supported": [SubjectType::Public.as_str(), SubjectType::Pairwise.as_str()],
+        "id_token_signing_alg_values_supported": names(Algorithm::OF_ID_TOKENS, |algorithm| algorithm.as_str()),
+        "acr_values_supported": [ACR_ONE_FACTOR],
+        "claim_types_supported": ["normal"],
+        "claims_supported": CLAIMS,
+        "prompt_values_supported": prompt::PROMPT_VALUES,
+        "claims_parameter_supported": false,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
+        "require_request_uri_registration": false,
+    }))
+}
+
+fn members(object: Value) -> Map<String, Value> {
+    match object {
+        Value::Object(members) => members,
+        _ => Map::new(),
     }
 }
 
-fn names(methods: &[ClientAuthMethod]) -> Vec<&'static str> {
-    methods.iter().map(|method| method.as_str()).collect()
+fn scopes<'a>(offer: &Offer<'a>) -> Vec<&'a str> {
+    let described = offer.scopes.iter().copied().filter(|scope| !scope::OURS.contains(scope));
+    scope::OURS.iter().copied().chain(described).collect()
+}
+
+fn names<T: Copy>(values: &[T], name: impl Fn(T) -> &'static str) -> Vec<&'static str> {
+    values.iter().map(|value| name(*value)).collect()
 }
 
 #[cfg(test)]
@@ -98,10 +115,15 @@ mod tests {
     #[test]
     fn the_document_is_before_and_behind_the_path() {
         let places_of = |issuer: &str| places(&issuer.parse().expect(issuer)).into_iter().collect::<Vec<_>>();
-        assert_eq!(places_of("https://example.com"), ["/.well-known/oauth-authorization-server"]);
+        assert_eq!(places_of("https://example.com"), ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"]);
         assert_eq!(
             places_of("https://example.com/tenant/a"),
-            ["/.well-known/oauth-authorization-server/tenant/a", "/tenant/a/.well-known/oauth-authorization-server"]
+            [
+                "/.well-known/oauth-authorization-server/tenant/a",
+                "/.well-known/openid-configuration/tenant/a",
+                "/tenant/a/.well-known/oauth-authorization-server",
+                "/tenant/a/.well-known/openid-configuration",
+            ]
         );
     }
 }

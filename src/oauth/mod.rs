@@ -21,6 +21,7 @@ pub mod resource;
 pub mod response_mode;
 pub mod scope;
 pub mod token_response;
+pub mod webfinger;
 
 pub use algorithm::Algorithm;
 pub use authorization_request::AuthorizationRequest;

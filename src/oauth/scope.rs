@@ -13,6 +13,9 @@ pub const OPENID: &str = "openid";
 /// What a client may ask for when its registration names no scope.
 pub const DEFAULT: [&str; 4] = [OPENID, "profile", "email", OFFLINE_ACCESS];
 
+/// Those that mean something to us (`OpenID` Core §5.4, §11).
+pub const OURS: &[&str] = &[OPENID, "profile", "email", "address", "phone", OFFLINE_ACCESS];
+
 /// A set of scope tokens in the order in which they were given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

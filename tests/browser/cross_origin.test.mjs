@@ -92,7 +92,7 @@ on("SQLite", (test) => {
     await onThePageOfTheApp(world, async (fetch) => {
       const metadata = await fetch(world.app.metadataUrl, { headers: VERSION });
       assert.equal(JSON.parse(metadata.body).issuer, world.issuer);
-      const missing = await fetch(`${world.issuer}/.well-known/openid-configuration`, { headers: VERSION });
+      const missing = await fetch(`${world.issuer}/.well-known/oauth-protected-resource`, { headers: VERSION });
       assert.equal(missing.status, 404, JSON.stringify(missing));
       assert.equal((await fetch(world.app.endpoint("jwks_uri"))).status, 200);
     });

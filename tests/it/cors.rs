@@ -9,11 +9,14 @@ use crate::{
     on_every_backend,
 };
 
-const DOCUMENTS: [&str; 2] = ["/.well-known/oauth-authorization-server", "/oauth/jwks"];
+const DOCUMENTS: [&str; 3] = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/oauth/jwks"];
 const FORMS: [&str; 2] = ["/oauth/token", "/oauth/revoke"];
 /// Where clients look for documents that are not here: they may read that, too.
-const NOT_HERE: [&str; 3] =
-    ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/elsewhere", "/.well-known/oauth-protected-resource"];
+const NOT_HERE: [&str; 3] = [
+    "/.well-known/openid-configuration/elsewhere",
+    "/.well-known/oauth-authorization-server/elsewhere",
+    "/.well-known/oauth-protected-resource",
+];
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
 
 fn every_shared_path() -> impl Iterator<Item = &'static str> {

@@ -105,7 +105,12 @@ on_every_backend! {
 
     /// RFC 8414 §3.1, OpenID Discovery §4: the document is before the path and behind it, and nowhere else.
     async fn the_metadata_is_in_all_its_places(server, "GRANTOR_ISSUER" = "https://auth.example.com/tenant/a") {
-        for place in ["/.well-known/oauth-authorization-server/tenant/a", "/tenant/a/.well-known/oauth-authorization-server"] {
+        for place in [
+            "/.well-known/oauth-authorization-server/tenant/a",
+            "/tenant/a/.well-known/oauth-authorization-server",
+            "/.well-known/openid-configuration/tenant/a",
+            "/tenant/a/.well-known/openid-configuration",
+        ] {
             let document = at_origin(server, place).await;
             assert_eq!(document.member("issuer"), HERE, "{place}");
             assert_eq!(document.member("token_endpoint"), format!("{HERE}/oauth/token"));
@@ -123,8 +128,8 @@ on_every_backend! {
             "/.well-known/oauth-authorization-server/tenant/a/",
             "/.well-known/oauth-authorization-server/tenant/b",
             "/tenant/a/.well-known/oauth-authorization-server/tenant/a",
-            "/.well-known/openid-configuration/tenant/a",
-            "/tenant/a/.well-known/openid-configuration",
+            "/.well-known/openid-configuration/tenant/b",
+            "/tenant/a/.well-known/openid-configuration/tenant/a",
             "/.well-known/openid-configuration",
         ] {
             let answer = at_origin(server, elsewhere).await;

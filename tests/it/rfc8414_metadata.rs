@@ -20,7 +20,7 @@ on_every_backend! {
             "jwks_uri": "https://auth.example.com/oauth/jwks",
             "revocation_endpoint": "https://auth.example.com/oauth/revoke",
             "introspection_endpoint": "https://auth.example.com/oauth/introspect",
-            "scopes_supported": ["openid", "profile", "email", "offline_access"],
+            "scopes_supported": ["openid", "profile", "email", "address", "phone", "offline_access"],
             "response_types_supported": ["code"],
             "response_modes_supported": ["query", "form_post"],
             "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
@@ -30,6 +30,11 @@ on_every_backend! {
             "code_challenge_methods_supported": ["S256"],
             "prompt_values_supported": ["none", "login", "consent"],
             "authorization_response_iss_parameter_supported": true,
+            "subject_types_supported": ["public", "pairwise"],
+            "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"],
+            "acr_values_supported": ["1"],
+            "claim_types_supported": ["normal"],
+            "claims_supported": ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "at_hash", "sid"],
             "claims_parameter_supported": false,
             "request_parameter_supported": false,
             "request_uri_parameter_supported": false,
@@ -69,10 +74,10 @@ on_every_backend! {
         assert_eq!(server.send(request).await.assert_status(304).body, "");
     }
 
-    /// What does not work is not announced: a client that looks for an `OpenID` Provider finds none.
+    /// What does not work is not announced, and not there.
     async fn what_is_not_built_is_not_found(server) {
         let other_issuer = "/.well-known/oauth-authorization-server/elsewhere";
-        for path in ["/.well-known/openid-configuration", other_issuer, "/oauth/userinfo", "/oauth/par", "/oauth/register"] {
+        for path in [other_issuer, "/oauth/userinfo", "/oauth/par", "/oauth/register"] {
             server.get(path).await.assert_status(404);
         }
     }
