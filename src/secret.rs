@@ -63,6 +63,11 @@ impl Secret {
         Self::from(BASE64_URL_SAFE_NO_PAD.encode(random::<32>()))
     }
 
+    /// 384 random bits as 64 characters, which are octets enough to key any HMAC (RFC 7518 §3.2).
+    pub fn generate_for_mac() -> Self {
+        Self::from(BASE64_URL_SAFE_NO_PAD.encode(random::<48>()))
+    }
+
     /// The value itself, for the one place that must send or check it.
     pub fn expose(&self) -> &str {
         &self.0
@@ -126,6 +131,7 @@ impl ThrottleKey {
 /// The operator's master key, held only as the keys derived from it (HKDF-SHA-256, RFC 5869).
 pub struct MasterKey {
     stored_key: LessSafeKey,
+    client_secret: LessSafeKey,
     authorization_request: LessSafeKey,
     consent_form: hmac::Key,
     throttle: hmac::Key,
@@ -141,6 +147,7 @@ impl MasterKey {
         fingerprint.copy_from_slice(&derive(&root, b"grantor fingerprint")[..8]);
         Self {
             stored_key: aead_key(&derive(&root, b"grantor stored key")),
+            client_secret: aead_key(&derive(&root, b"grantor client secret")),
             authorization_request: aead_key(&derive(&root, b"grantor authorization request")),
             consent_form: hmac::Key::new(hmac::HMAC_SHA256, &*derive(&root, b"grantor consent form")),
             throttle: hmac::Key::new(hmac::HMAC_SHA256, &*derive(&root, b"grantor throttle")),
@@ -161,6 +168,17 @@ impl MasterKey {
     /// Opens a stored private key; `None` if it was sealed under another master key or `kid`, or changed.
     pub fn open_stored_key(&self, kid: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         open(&self.stored_key, kid.as_bytes(), sealed)
+    }
+
+    /// Seals a secret that keys a MAC. The client's id is the associated data, so that rows cannot be swapped.
+    pub fn seal_client_secret(&self, client_id: &str, secret: &Secret) -> Vec<u8> {
+        seal(&self.client_secret, client_id.as_bytes(), secret.expose().as_bytes())
+    }
+
+    /// Opens what [`MasterKey::seal_client_secret`] made for this client; `None` for anything else.
+    pub fn open_client_secret(&self, client_id: &str, sealed: &[u8]) -> Option<Secret> {
+        let opened = open(&self.client_secret, client_id.as_bytes(), sealed)?;
+        std::str::from_utf8(&opened).ok().map(|text| Secret::from(text.to_owned()))
     }
 
     /// Seals an authorization request into a URL parameter.
@@ -293,6 +311,17 @@ mod tests {
         assert_eq!(master_key().open_stored_key("a", &sealed).unwrap().as_slice(), b"private");
         assert!(master_key().open_stored_key("b", &sealed).is_none());
         assert!(MasterKey::new([8; 32]).open_stored_key("a", &sealed).is_none());
+    }
+
+    #[test]
+    fn a_sealed_client_secret_opens_for_its_client_alone() {
+        let secret = Secret::generate_for_mac();
+        assert_eq!(secret.expose().len(), 64);
+        let sealed = master_key().seal_client_secret("app", &secret);
+        assert_eq!(master_key().open_client_secret("app", &sealed), Some(secret));
+        assert_eq!(master_key().open_client_secret("other", &sealed), None);
+        assert!(master_key().open_stored_key("app", &sealed).is_none());
+        assert_eq!(MasterKey::new([8; 32]).open_client_secret("app", &sealed), None);
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::{
     clock::Clock,
     config::{Config, DatabaseUrl, MasterKeySource},
     error::{Error, Result},
-    jose::{self, Algorithm, KeyRing, rotation::Rotation, schedule::Schedule},
+    jose::{self, Algorithm, KeyRing, RemoteKeys, rotation::Rotation, schedule::Schedule},
     oauth::{
         Client, ClientId, Document,
         metadata::{self, Offer},
@@ -56,6 +56,7 @@ struct Inner {
     sign_ins: Arc<Turns<Parties>>,
     metadata: Document,
     outbound: Outbound,
+    remote_keys: RemoteKeys,
     node: Uuid,
 }
 
@@ -86,6 +87,7 @@ impl Server {
         let reach = Reach::Internet { and: config.outbound.allow_networks.clone() };
         let outbound = Outbound::new(outbound::Limits::default(), reach, config.outbound.ca_file.as_deref())?;
         Ok(Self(Arc::new(Inner {
+            remote_keys: RemoteKeys::new(outbound.clone(), clock.clone()),
             outbound,
             hashing: HashingGate::new(config.passwords.hashing_threads, config.passwords.hashing_queue),
             sign_ins: Turns::new(SIGN_INS_IN_LINE),
@@ -142,6 +144,11 @@ impl Server {
     /// HTTP to the addresses that clients register.
     pub(crate) fn outbound(&self) -> &Outbound {
         &self.0.outbound
+    }
+
+    /// The keys of clients that are registered with a `jwks_uri`.
+    pub(crate) fn remote_keys(&self) -> &RemoteKeys {
+        &self.0.remote_keys
     }
 
     /// Names this process among those that share the database.

@@ -253,7 +253,7 @@ async fn register(server: &Server, client: Client) -> Result<Registered, Failure
         server.store().write(update).await?;
         if let Some(secret) = &secret {
             let (client_id, hash) = (client.id.clone(), secret.hash());
-            let rotate = RotateClientSecret { client_id, hash, event: event(AuditName::ClientSecretRotated) };
+            let rotate = RotateClientSecret { client_id, hash, sealed: None, event: event(AuditName::ClientSecretRotated) };
             server.store().write(rotate).await?;
         }
     }

@@ -1,8 +1,11 @@
 //! Client authentication (OAuth 2.1 §2.4): one file per method.
 
+mod client_keys;
 mod client_secret_basic;
 mod client_secret_post;
 mod none;
+
+pub(crate) use client_keys::verify_jws;
 
 use std::sync::Arc;
 

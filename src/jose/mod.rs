@@ -1,7 +1,10 @@
 //! Signing keys, JWS (RFC 7515) and the JWKS (RFC 7517). The only user of signature crates.
 
 mod algorithm;
+mod client_keys;
+mod jws;
 mod key_ring;
+mod remote_keys;
 mod signing_key;
 mod verified;
 
@@ -9,7 +12,10 @@ pub(crate) mod rotation;
 pub(crate) mod schedule;
 
 pub(crate) use algorithm::Algorithm;
+pub(crate) use client_keys::{ClientKeys, KeySetRefused, verify_with_secrets};
+pub(crate) use jws::{Jws, Unverified};
 pub(crate) use key_ring::KeyRing;
+pub(crate) use remote_keys::RemoteKeys;
 
 /// What a JWT of ours is for. Its header says so, that none is taken for another (RFC 8725 §3.11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

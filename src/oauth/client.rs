@@ -1,10 +1,11 @@
 //! What is known about a client (OAuth 2.1 §2).
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
+    client_auth_method::ClientAuthMethod,
     client_metadata::ClientMetadata,
     error::{ErrorCode, OAuthError},
     grant_type::GrantType,
@@ -12,7 +13,10 @@ use super::{
     resource::Resource,
     scope::{self, Scope},
 };
-use crate::{clock::Timestamp, secret::SecretHash};
+use crate::{
+    clock::Timestamp,
+    secret::{MasterKey, Secret, SecretHash},
+};
 
 /// A client identifier (OAuth 2.1 §2.2): printable ASCII, and never the form of a person's id.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -162,6 +166,8 @@ pub struct Client {
     pub refresh_rotation: RefreshRotation,
     /// At most two, to change a secret without an outage.
     pub secrets: Vec<SecretHash>,
+    /// Those of them that key a MAC, sealed, by their hash.
+    pub sealed_secrets: HashMap<SecretHash, Vec<u8>>,
     pub created_at: Timestamp,
     pub disabled_at: Option<Timestamp>,
     /// What was issued earlier is void.
@@ -209,6 +215,7 @@ impl Client {
             trust: Trust::Operator,
             refresh_rotation: RefreshRotation::Rotate,
             secrets: Vec::new(),
+            sealed_secrets: HashMap::new(),
             created_at: Timestamp::from_micros(0),
             disabled_at: None,
             tokens_not_before: None,
@@ -268,6 +275,32 @@ impl Client {
         let mut hosts = self.redirect_uris.iter().map(|uri| host(uri.as_str()));
         let first = hosts.next()??;
         hosts.all(|other| other.as_ref() == Some(&first)).then_some(first)
+    }
+
+    /// Whether it proves who it is by a secret: confidential clients do, unless they have keys instead.
+    pub fn has_secrets(&self) -> bool {
+        let method = self.metadata.token_endpoint_auth_method;
+        let has_keys_instead = method == Some(ClientAuthMethod::PrivateKeyJwt) && !self.metadata.has_mac_secret();
+        self.client_type == ClientType::Confidential && !has_keys_instead
+    }
+
+    /// A new secret, long enough for what it is for.
+    pub fn new_secret(&self) -> Secret {
+        if self.metadata.has_mac_secret() { Secret::generate_for_mac() } else { Secret::generate() }
+    }
+
+    /// The form of a secret that the store needs beside its hash, if this client keys a MAC with it.
+    pub fn sealed(&self, secret: &Secret, master_key: &MasterKey) -> Option<Vec<u8>> {
+        self.metadata.has_mac_secret().then(|| master_key.seal_client_secret(self.id.as_str(), secret))
+    }
+
+    /// Adds a secret in the forms in which it is kept.
+    pub fn add_secret(&mut self, secret: &Secret, master_key: &MasterKey) {
+        let hash = secret.hash();
+        if let Some(sealed) = self.sealed(secret, master_key) {
+            self.sealed_secrets.insert(hash.clone(), sealed);
+        }
+        self.secrets.push(hash);
     }
 
     /// Whether the client is registered to get refresh tokens.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{algorithm::Algorithm, client_auth_method::ClientAuthMethod, resource::Resource};
+use super::{algorithm::Algorithm, client_auth_method::ClientAuthMethod, jws_algorithm::JwsAlgorithm, resource::Resource};
 
 /// The members that decide nothing about the core, kept as one document. What is absent has the default of its specification.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +93,16 @@ pub struct ClientMetadata {
     /// Ours: which claims beyond those of the scopes its tokens and UserInfo carry: `roles`, `groups`, and attributes by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<String>,
+}
+
+impl ClientMetadata {
+    /// Whether the client's secret keys a MAC, so that its hash alone would not do.
+    pub fn has_mac_secret(&self) -> bool {
+        let is_symmetric = |algorithm: &Option<String>| {
+            algorithm.as_deref().and_then(JwsAlgorithm::parse).is_some_and(|algorithm| algorithm.secret_octets().is_some())
+        };
+        self.token_endpoint_auth_method == Some(ClientAuthMethod::ClientSecretJwt) || is_symmetric(&self.request_object_signing_alg)
+    }
 }
 
 /// Whether a person is the same to every client (`OpenID` Core §8).

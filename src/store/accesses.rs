@@ -43,7 +43,7 @@ impl TryFrom<AccessRow> for Access {
 
     fn try_from(row: AccessRow) -> Result<Self> {
         Ok(Self {
-            client: row.client.into_client(&[])?,
+            client: row.client.into_client(Vec::new())?,
             scope: Scope::parse(&row.allowed).map_err(|_| Error::internal("a scope in consents or grants makes no sense"))?,
             since: row.since,
             last_used_at: row.last_used_at,

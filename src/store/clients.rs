@@ -1,5 +1,7 @@
 //! `clients` and `client_secrets`.
 
+use std::collections::HashMap;
+
 use sqlx::{FromRow, types::Json};
 use uuid::Uuid;
 
@@ -39,21 +41,24 @@ pub(super) struct ClientRow {
     metadata: Json<ClientMetadata>,
 }
 
+/// A secret as it is kept.
+#[derive(FromRow)]
+pub(super) struct SecretRow {
+    hash: Vec<u8>,
+    sealed: Option<Vec<u8>>,
+}
+
 impl ClientRow {
     /// Refuses a row that makes no sense.
-    pub(super) fn into_client(self, secrets: &[Vec<u8>]) -> Result<Client> {
+    pub(super) fn into_client(self, secrets: Vec<SecretRow>) -> Result<Client> {
         let nonsense = |column: &str| Error::internal(format!("the row of client '{}' makes no sense: {column}", self.id));
-        Ok(Client {
+        let mut client = Client {
             id: ClientId::parse(&self.id).map_err(|_| nonsense("id"))?,
             client_type: word(&self.client_type).ok_or_else(|| nonsense("client_type"))?,
             application_type: word(&self.application_type).ok_or_else(|| nonsense("application_type"))?,
             scope: Scope::parse(&self.scope).map_err(|_| nonsense("scope"))?,
             trust: word(&self.trust).ok_or_else(|| nonsense("trust"))?,
             refresh_rotation: word(&self.refresh_rotation).ok_or_else(|| nonsense("refresh_rotation"))?,
-            secrets: secrets
-                .iter()
-                .map(|hash| SecretHash::from_bytes(hash).ok_or_else(|| nonsense("client_secrets.hash")))
-                .collect::<Result<_>>()?,
             name: self.name,
             redirect_uris: self.redirect_uris.0,
             grant_types: self.grant_types.0,
@@ -65,7 +70,15 @@ impl ClientRow {
             tokens_not_before: self.tokens_not_before,
             declared_in: self.declared_in,
             metadata: self.metadata.0,
-        })
+            secrets: Vec::with_capacity(secrets.len()),
+            sealed_secrets: HashMap::new(),
+        };
+        for row in secrets {
+            let hash = SecretHash::from_bytes(&row.hash).ok_or_else(|| nonsense("client_secrets.hash"))?;
+            client.sealed_secrets.extend(row.sealed.map(|sealed| (hash.clone(), sealed)));
+            client.secrets.push(hash);
+        }
+        Ok(client)
     }
 }
 
@@ -102,18 +115,18 @@ impl Store {
     /// A client with its secrets, enabled or not.
     pub(crate) async fn client(&self, id: &ClientId) -> Result<Option<Client>> {
         const CLIENT: &str = select_client!("WHERE id = $1");
-        const SECRETS: &str = "SELECT hash FROM client_secrets WHERE client_id = $1 ORDER BY created_at DESC, id DESC";
+        const SECRETS: &str = "SELECT hash, sealed FROM client_secrets WHERE client_id = $1 ORDER BY created_at DESC, id DESC";
         let row: Option<ClientRow> = read!(self, db => sqlx::query_as(CLIENT).bind(id.as_str()).fetch_optional(db).await?);
         let Some(row) = row else { return Ok(None) };
-        let secrets: Vec<Vec<u8>> = read!(self, db => sqlx::query_scalar(SECRETS).bind(id.as_str()).fetch_all(db).await?);
-        row.into_client(&secrets).map(Some)
+        let secrets: Vec<SecretRow> = read!(self, db => sqlx::query_as(SECRETS).bind(id.as_str()).fetch_all(db).await?);
+        row.into_client(secrets).map(Some)
     }
 
     /// Every client without its secrets, by age.
     pub(crate) async fn clients(&self) -> Result<Vec<Client>> {
         const CLIENTS: &str = select_client!("ORDER BY created_at, id");
         let rows: Vec<ClientRow> = read!(self, db => sqlx::query_as(CLIENTS).fetch_all(db).await?);
-        rows.into_iter().map(|row| row.into_client(&[])).collect()
+        rows.into_iter().map(|row| row.into_client(Vec::new())).collect()
     }
 }
 
@@ -129,7 +142,7 @@ impl Store {
     pub(crate) async fn declared_clients(&self) -> Result<Vec<Client>> {
         const CLIENTS: &str = select_client!("WHERE declared_in IS NOT NULL ORDER BY id");
         let rows: Vec<ClientRow> = read!(self, db => sqlx::query_as(CLIENTS).fetch_all(db).await?);
-        rows.into_iter().map(|row| row.into_client(&[])).collect()
+        rows.into_iter().map(|row| row.into_client(Vec::new())).collect()
     }
 
     /// The secrets of a client, the newest first.
@@ -185,7 +198,8 @@ impl Verb for InsertClient {
         for secret in &client.secrets {
             // Whoever declares a client with secrets declares these.
             let declared_at = client.declared_in.as_ref().map(|_| client.created_at);
-            insert_secret(conn, &client.id, secret, client.created_at, declared_at).await?;
+            let sealed = client.sealed_secrets.get(secret).map(Vec::as_slice);
+            insert_secret(conn, &client.id, (secret, sealed), client.created_at, declared_at).await?;
         }
         audit_events::insert(conn, &self.event).await?;
         Ok(Saved::Done)
@@ -242,6 +256,8 @@ async fn release_secrets(conn: &mut Conn<'_>, client_id: &ClientId) -> Result<()
 pub(crate) struct RotateClientSecret {
     pub client_id: ClientId,
     pub hash: SecretHash,
+    /// Where the client keys a MAC with it.
+    pub sealed: Option<Vec<u8>>,
     pub event: AuditEvent,
 }
 
@@ -252,7 +268,7 @@ impl Verb for RotateClientSecret {
     async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
         const TRIM: &str = "DELETE FROM client_secrets WHERE client_id = $1 AND id NOT IN \
              (SELECT id FROM client_secrets WHERE client_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2)";
-        insert_secret(conn, &self.client_id, &self.hash, self.event.at, None).await?;
+        insert_secret(conn, &self.client_id, (&self.hash, self.sealed.as_deref()), self.event.at, None).await?;
         run!(conn, db => sqlx::query(TRIM).bind(self.client_id.as_str()).bind(SECRETS_KEPT).execute(db).await.map(drop)?);
         audit_events::insert(conn, &self.event).await
     }
@@ -261,11 +277,12 @@ impl Verb for RotateClientSecret {
 async fn insert_secret(
     conn: &mut Conn<'_>,
     client_id: &ClientId,
-    hash: &SecretHash,
+    (hash, sealed): (&SecretHash, Option<&[u8]>),
     now: Timestamp,
     declared_at: Option<Timestamp>,
 ) -> Result<()> {
-    const INSERT: &str = "INSERT INTO client_secrets (id, client_id, hash, created_at, declared_at) VALUES ($1, $2, $3, $4, $5)";
+    const INSERT: &str =
+        "INSERT INTO client_secrets (id, client_id, hash, created_at, declared_at, sealed) VALUES ($1, $2, $3, $4, $5, $6)";
     let id: Uuid = crate::secret::new_id(now);
     run!(conn, db => sqlx::query(INSERT)
         .bind(id)
@@ -273,6 +290,7 @@ async fn insert_secret(
         .bind(hash.as_bytes())
         .bind(now)
         .bind(declared_at)
+        .bind(sealed)
         .execute(db).await.map(drop)?);
     Ok(())
 }
@@ -297,7 +315,7 @@ impl Verb for DeclareClientSecrets {
             run!(conn, db => sqlx::query(DELETE).bind(self.client_id.as_str()).execute(db).await.map(drop)?);
         }
         for hash in &self.hashes {
-            insert_secret(conn, &self.client_id, hash, self.event.at, Some(self.event.at)).await?;
+            insert_secret(conn, &self.client_id, (hash, None), self.event.at, Some(self.event.at)).await?;
         }
         audit_events::insert(conn, &self.event).await
     }
@@ -407,7 +425,7 @@ mod tests {
                 ("client_secrets.hash", hash.len() == 32),
             ];
             let wrong = parts.into_iter().find(|(_, is_right)| !is_right).map(|(column, _)| column);
-            match (row.into_client(&[hash]), wrong) {
+            match (row.into_client(vec![SecretRow { hash, sealed: None }]), wrong) {
                 (Ok(client), None) => prop_assert_eq!((client.id.as_str(), client.client_type.as_str()), (id.as_str(), client_type)),
                 (Err(Error::Internal(fault)), Some(column)) => prop_assert!(fault.to_string().ends_with(column), "{}", fault),
                 (read, wrong) => prop_assert!(false, "{:?} {:?}", read.map(|client| client.id), wrong),

@@ -193,13 +193,15 @@ fn random_client_id() -> ClientId {
 impl Create {
     async fn run(self) -> Result<(), Failure> {
         let client_type = if self.public { ClientType::Public } else { ClientType::Confidential };
-        let secret = (client_type == ClientType::Confidential).then(Secret::generate);
         let id = self.client_id.unwrap_or_else(random_client_id);
         let mut client = Client::new(id, self.name, client_type);
-        client.secrets = secret.iter().map(Secret::hash).collect();
         self.settings.apply(&mut client)?;
+        let secret = client.has_secrets().then(|| client.new_secret());
         let saved = self.common.config.with_server(async |server| {
             client.created_at = server.clock().now();
+            if let Some(secret) = &secret {
+                client.add_secret(secret, server.master_key());
+            }
             let event = event(server, AuditName::ClientCreated, &client.id);
             Ok(server.store().write(InsertClient { client: client.clone(), event }).await?)
         });
@@ -290,20 +292,25 @@ impl One {
     }
 
     async fn rotate_secret(self) -> Result<(), Failure> {
-        let secret = Secret::generate();
-        let client = self.common.config.with_server(async |server| {
+        let rotated = self.common.config.with_server(async |server| {
             let client = known(server, &self.client_id).await?;
             if client.client_type == ClientType::Public {
                 return Err(Failure::Refused(format!("'{}' is a public client: it has no secret", client.id)));
+            }
+            if !client.has_secrets() {
+                return Err(Failure::Refused(format!("'{}' authenticates by private_key_jwt: change its keys instead", client.id)));
             }
             if server.store().client_secrets(&client.id).await?.iter().any(|secret| secret.is_declared) {
                 refuse_declared(&client, "change the file of its secret and run 'grantor apply'")?;
             }
             let event = event(server, AuditName::ClientSecretRotated, &client.id);
-            server.store().write(RotateClientSecret { client_id: client.id.clone(), hash: secret.hash(), event }).await?;
-            Ok(client)
+            let secret = client.new_secret();
+            let (client_id, hash, sealed) = (client.id.clone(), secret.hash(), client.sealed(&secret, server.master_key()));
+            server.store().write(RotateClientSecret { client_id, hash, sealed, event }).await?;
+            Ok((client, secret))
         });
-        Shown::of(&client.await?, Some(&secret)).print(self.common.json)
+        let (client, secret) = rotated.await?;
+        Shown::of(&client, Some(&secret)).print(self.common.json)
     }
 
     async fn set_disabled(self, disabled: bool) -> Result<(), Failure> {
