@@ -16,7 +16,7 @@ use crate::{
     pages::{
         self, account, consent,
         error::{self, PageError},
-        login, signed_out,
+        login, select_account, signed_out, signup,
     },
     server::Server,
     web::{
@@ -90,7 +90,9 @@ fn for_people(server: &Server) -> Router<Server> {
     let with_forms = Router::new()
         .route("/", get(pages::home))
         .route("/login", get(login::get).head(authorize::head).post(login::post))
+        .route("/signup", get(signup::get).head(authorize::head).post(signup::post))
         .route("/consent", get(consent::get).head(authorize::head).post(consent::post))
+        .route("/select-account", get(select_account::get).head(authorize::head).post(select_account::post))
         .route("/account", get(account::get))
         .route("/account/sign-out", post(account::sign_out))
         .route("/account/sign-out-everywhere", post(account::sign_out_everywhere))

@@ -177,7 +177,7 @@ impl Server {
 /// What this configuration announces.
 fn metadata(config: &Config) -> serde_json::Map<String, serde_json::Value> {
     let scopes: Vec<&str> = config.scopes.keys().map(String::as_str).collect();
-    metadata::document(&Offer { issuer: &config.issuer, scopes: &scopes })
+    metadata::document(&Offer { issuer: &config.issuer, scopes: &scopes, sign_up: config.sign_up.open })
 }
 
 /// Opens the store under the lock of the first start, and makes what is missing.

@@ -3,4 +3,5 @@
 pub(crate) mod calibration;
 pub(crate) mod password;
 pub(crate) mod sign_in;
+pub(crate) mod sign_up;
 pub(crate) mod throttle;

@@ -19,6 +19,8 @@ use crate::{
 
 /// Longer ones cannot be set; a form with one is not hashed.
 const MAX_LEN: usize = 256;
+/// Characters that people's own choice has at least (NIST SP 800-63B §3.1.1.2).
+pub(crate) const CHOSEN_MIN: usize = 8;
 
 /// A password as a person typed it, in one Unicode form (NFC), so that keyboards do not matter.
 #[derive(Clone)]
@@ -39,16 +41,24 @@ impl Password {
         Ok(Self(normalised))
     }
 
+    /// A password that people may choose by themselves.
+    pub(crate) fn choose(text: &str) -> Result<Self, UnacceptablePassword> {
+        if text.chars().count() < CHOSEN_MIN {
+            return Err(UnacceptablePassword);
+        }
+        Self::parse(text)
+    }
+
     /// A stand-in to do the work with, when what was typed is no password.
     pub(crate) fn nobodys() -> Self {
         Self(Zeroizing::new(String::from("nobody")))
     }
 }
 
-/// Hashes a password for the store, as a PHC string.
-pub(crate) async fn hash(gate: &HashingGate, config: &Passwords, password: Password) -> Result<String> {
+/// Hashes a password for the store, as a PHC string, for whoever asks from `address`.
+pub(crate) async fn hash(gate: &HashingGate, config: &Passwords, address: Option<IpAddr>, password: Password) -> Result<String> {
     let argon2 = argon2(config)?;
-    gate.run(None, move |memory| hash_with(&argon2, &password, memory)).await
+    gate.run(address, move |memory| hash_with(&argon2, &password, memory)).await
 }
 
 /// Hashes in the thread of the caller, to see how long it takes.

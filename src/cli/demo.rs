@@ -263,7 +263,7 @@ async fn register(server: &Server, client: Client) -> Result<Registered, Failure
 async fn add_person(server: &Server, email: &str, name: &str, password: &str) -> Result<(), Failure> {
     let email = Email::parse(email).map_err(anyhow::Error::new)?;
     let password = Password::parse(password).map_err(anyhow::Error::new)?;
-    let hash = password::hash(server.hashing(), &server.config().passwords, password).await?;
+    let hash = password::hash(server.hashing(), &server.config().passwords, None, password).await?;
     let person = new_person(server, email.clone(), Some(name.to_owned()), Some(hash.clone()));
     if create_person(server, person).await? == Saved::Conflict
         && let Some(known) = server.store().person_by_email(&email.key).await?

@@ -217,7 +217,7 @@ fn read_password(from_stdin: bool) -> Result<Option<Password>, Failure> {
 }
 
 async fn hash(server: &Server, password: Password) -> Result<String, Failure> {
-    Ok(password::hash(server.hashing(), &server.config().passwords, password).await?)
+    Ok(password::hash(server.hashing(), &server.config().passwords, None, password).await?)
 }
 
 /// Adds a person, or says that there is one with this e-mail.

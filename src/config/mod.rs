@@ -31,7 +31,7 @@ pub use self::{
     master_key::{MasterKey, MasterKeySource},
     mistakes::{Mistake, Mistakes},
     network::Network,
-    settings::{ByAddress, Database, Keys, Limits, LogFormat, Outbound, Passwords, Session, Throttle, Tokens},
+    settings::{ByAddress, Database, Keys, Limits, LogFormat, Outbound, Passwords, Session, SignUp, Throttle, Tokens},
     sources::{Flags, Sources},
 };
 use self::{settings::Settings, show::Effective, sources::Given};
@@ -53,6 +53,7 @@ pub struct Config {
     pub session: Session,
     pub passwords: Passwords,
     pub throttle: Throttle,
+    pub sign_up: SignUp,
     pub keys: Keys,
     pub outbound: Outbound,
     pub limits: Limits,
@@ -118,6 +119,7 @@ impl Config {
             session,
             passwords,
             throttle,
+            sign_up,
             keys,
             outbound,
             limits,
@@ -138,6 +140,7 @@ impl Config {
             session,
             passwords,
             throttle,
+            sign_up,
             keys,
             outbound,
             limits,

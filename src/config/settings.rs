@@ -83,6 +83,10 @@ pub(super) struct Settings {
     #[config(nested)]
     pub throttle: Throttle,
 
+    /// Whether people make their accounts themselves.
+    #[config(nested)]
+    pub sign_up: SignUp,
+
     /// The signing keys.
     #[config(nested)]
     pub keys: Keys,
@@ -186,6 +190,15 @@ pub struct Passwords {
     /// How many sign-ins may wait for a hashing thread before more are answered 503 (1 to 10000).
     #[config(default = 64, deserialize_with = Within::<1, 10_000>::number)]
     pub hashing_queue: usize,
+}
+
+/// `[sign_up]`
+#[derive(Clone, Debug, Declared)]
+pub struct SignUp {
+    /// Whether anyone may make an account, with an e-mail that nobody verifies: the sign-in page leads to `/signup`, and apps
+    /// may ask for it by `prompt=create`.
+    #[config(default = false, deserialize_with = boolean)]
+    pub open: bool,
 }
 
 /// `[throttle]`

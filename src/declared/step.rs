@@ -39,7 +39,7 @@ impl NewPassword {
     async fn hash(&self, server: &Server) -> crate::error::Result<String> {
         match self {
             Self::Hash(hash) => Ok(hash.clone()),
-            Self::Plain(password) => password::hash(server.hashing(), &server.config().passwords, password.clone()).await,
+            Self::Plain(password) => password::hash(server.hashing(), &server.config().passwords, None, password.clone()).await,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Carrying out the next step: ask, refuse, or issue a code.
 
-use super::next_step::{ConsentState, Step, granted_scope, next_step};
+use uuid::Uuid;
+
+use super::next_step::{ConsentState, SignedIn, Step, granted_scope, next_step};
 use crate::{
     audit::{Actor, AuditEvent, AuditName, Origin},
     clock::Timestamp,
@@ -15,11 +17,15 @@ use crate::{
         browser_sessions::BrowserSession,
         consents::{Consent, GiveConsent},
     },
+    tokens::subject,
 };
 
 /// What the browser is told next.
 pub(crate) enum Next {
     SignIn,
+    SignUp,
+    /// Ask which account it shall be.
+    SelectAccount,
     /// Ask whether the client may have this.
     AskConsent(Scope),
     /// Send the client its answer.
@@ -39,13 +45,34 @@ pub(crate) struct Visit<'a> {
     pub asked_at: Timestamp,
     /// Who is signed in.
     pub session: Option<&'a BrowserSession>,
+    /// At which session the person chose to go on with its account.
+    pub chosen: Option<Uuid>,
+}
+
+impl Visit<'_> {
+    async fn signed_in(&self, server: &Server) -> Result<Option<SignedIn>> {
+        let Some(session) = self.session else { return Ok(None) };
+        Ok(Some(SignedIn {
+            auth_time: session.auth_time,
+            is_meant: is_meant(server, self.request, session).await?,
+            has_chosen: self.chosen == Some(session.id),
+        }))
+    }
+}
+
+/// Whether the person of a session is the one whom the client named, if it named any (`OpenID` Core §3.1.2.2).
+pub(crate) async fn is_meant(server: &Server, request: &AuthorizationRequest, session: &BrowserSession) -> Result<bool> {
+    if !request.names_a_person() {
+        return Ok(true);
+    }
+    Ok(request.is_about(&subject::of(server, &request.client, session.person_id).await?))
 }
 
 /// Decides with the consent on record, and does it.
 pub(crate) async fn proceed(server: &Server, visit: &Visit<'_>) -> Result<Next> {
     let record = on_record(server, visit).await?;
     let consent = ConsentState { on_record: record.as_ref(), just_given: false };
-    let step = next_step(visit.request, visit.asked_at, visit.session.map(|session| session.auth_time), consent);
+    let step = next_step(visit.request, visit.asked_at, visit.signed_in(server).await?, consent);
     // A first-party client needs none.
     let rests_on = record.as_ref().filter(|_| !visit.request.client.first_party).map(|record| record.given_at);
     carry_out(server, visit, step, consent, rests_on).await
@@ -63,6 +90,8 @@ async fn carry_out(server: &Server, visit: &Visit<'_>, step: Step, consent: Cons
     let answer = |outcome| Next::Answer(Answer { reply: request.reply.clone(), outcome });
     Ok(match (step, visit.session) {
         (Step::SignIn, _) | (Step::Answer, None) => Next::SignIn,
+        (Step::SignUp, _) => Next::SignUp,
+        (Step::SelectAccount, _) => Next::SelectAccount,
         (Step::AskConsent, _) => Next::AskConsent(granted_scope(request, consent)),
         (Step::Refuse(error), _) => answer(Err(error)),
         (Step::Answer, Some(session)) => match issue_code(server, request, session, consent, rests_on).await? {
@@ -77,11 +106,13 @@ async fn without_code(server: &Server, visit: &Visit<'_>, rested_on: Option<Time
     let record = on_record(server, visit).await?;
     let consent = ConsentState { on_record: record.as_ref(), just_given: false };
     let stands = rested_on.is_none() || record.as_ref().map(|record| record.given_at) == rested_on;
-    let auth_time = visit.session.filter(|_| !stands).map(|session| session.auth_time);
-    Ok(match next_step(visit.request, visit.asked_at, auth_time, consent) {
+    let signed_in = if stands { None } else { visit.signed_in(server).await? };
+    Ok(match next_step(visit.request, visit.asked_at, signed_in, consent) {
         Step::Refuse(error) => Next::Answer(Answer { reply: visit.request.reply.clone(), outcome: Err(error) }),
         Step::AskConsent => Next::AskConsent(granted_scope(visit.request, consent)),
         Step::SignIn => Next::SignIn,
+        Step::SignUp => Next::SignUp,
+        Step::SelectAccount => Next::SelectAccount,
         // Another consent came in its place: one more attempt finds it.
         Step::Answer => return Err(Error::unavailable("the consent changed while a code was issued")),
     })
@@ -97,7 +128,7 @@ pub(crate) async fn asked_scope(server: &Server, request: &AuthorizationRequest,
 pub(crate) async fn give_consent(server: &Server, visit: &Visit<'_>, session: &BrowserSession, origin: Origin) -> Result<Next> {
     let record = server.store().consent(session.person_id, &visit.request.client.id).await?;
     let consent = ConsentState { on_record: record.as_ref(), just_given: true };
-    let step = next_step(visit.request, visit.asked_at, Some(session.auth_time), consent);
+    let step = next_step(visit.request, visit.asked_at, visit.signed_in(server).await?, consent);
     let rests_on = match step {
         Step::Answer => Some(remember(server, visit.request, session, consent, origin).await?),
         _ => None,

@@ -5,6 +5,6 @@ mod next_step;
 mod pending;
 mod validation;
 
-pub(crate) use answer::{Answer, Next, Visit, asked_scope, deny, give_consent, proceed};
+pub(crate) use answer::{Answer, Next, Visit, asked_scope, deny, give_consent, is_meant, proceed};
 pub(crate) use pending::Pending;
 pub(crate) use validation::{Refusal, validate};

@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Timestamp,
-    oauth::{AuthorizationRequest, ErrorCode, OAuthError, Scope, scope::OFFLINE_ACCESS},
+    oauth::{AuthorizationRequest, ErrorCode, OAuthError, Scope, client::Trust, prompt::Prompt, scope::OFFLINE_ACCESS},
     store::consents::Consent,
 };
 
@@ -10,10 +10,23 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     SignIn,
+    SignUp,
+    SelectAccount,
     AskConsent,
     Answer,
-    /// `prompt=none`, and something would have to be shown.
+    /// `prompt=none`, and something would have to be shown; or the client named someone else.
     Refuse(OAuthError),
+}
+
+/// Who is signed in at the browser, as far as it matters here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SignedIn {
+    /// When they last proved who they are.
+    pub auth_time: Timestamp,
+    /// Whether the client named them, or nobody.
+    pub is_meant: bool,
+    /// Whether they said that it shall be this account.
+    pub has_chosen: bool,
 }
 
 /// What is known about the person's consent.
@@ -24,16 +37,29 @@ pub(crate) struct ConsentState<'a> {
     pub just_given: bool,
 }
 
-/// Decides. `asked_at` is when the request arrived, `auth_time` when the person at this browser last proved who they are.
+/// Decides. `asked_at` is when the request arrived.
 pub(crate) fn next_step(
     request: &AuthorizationRequest,
     asked_at: Timestamp,
-    auth_time: Option<Timestamp>,
+    signed_in: Option<SignedIn>,
     consent: ConsentState<'_>,
 ) -> Step {
     let shows_nothing = request.prompt.none;
-    if !is_authenticated(request, asked_at, auth_time) {
-        return if shows_nothing { refuse(ErrorCode::LoginRequired, "Nobody is signed in, or not recently enough.") } else { Step::SignIn };
+    let Some(person) = signed_in.filter(|person| is_authenticated(request, asked_at, person.auth_time)) else {
+        return match request.prompt {
+            Prompt { none: true, .. } => refuse(ErrorCode::LoginRequired, "Nobody is signed in, or not recently enough."),
+            Prompt { create: true, .. } => Step::SignUp,
+            _ => Step::SignIn,
+        };
+    };
+    let is_fresh = person.auth_time > asked_at;
+    if !person.is_meant {
+        // `OpenID` Core §3.1.2.2: an answer is about the one whom the client named, who may sign in, once.
+        let refused = refuse(ErrorCode::LoginRequired, "Someone else is signed in than the one whom the client named.");
+        return if shows_nothing || is_fresh { refused } else { Step::SignIn };
+    }
+    if request.prompt.select_account && !is_fresh && !person.has_chosen {
+        return Step::SelectAccount;
     }
     if granted_scope(request, consent).is_empty() {
         return Step::Refuse(OAuthError::invalid_scope("Nothing is left of the scope: offline_access alone needs prompt=consent."));
@@ -55,11 +81,10 @@ pub(crate) fn granted_scope(request: &AuthorizationRequest, consent: ConsentStat
 }
 
 /// Re-authentication is proved by an `auth_time` later than the request.
-fn is_authenticated(request: &AuthorizationRequest, asked_at: Timestamp, auth_time: Option<Timestamp>) -> bool {
-    let Some(auth_time) = auth_time else { return false };
+fn is_authenticated(request: &AuthorizationRequest, asked_at: Timestamp, auth_time: Timestamp) -> bool {
     let is_fresh = auth_time > asked_at;
     let is_recent = request.max_age.is_none_or(|max_age| is_fresh || asked_at.since(auth_time) <= max_age);
-    (is_fresh || !request.wants_login()) && is_recent
+    (is_fresh || !(request.wants_login() || request.prompt.create)) && is_recent
 }
 
 fn has_consent(request: &AuthorizationRequest, consent: ConsentState<'_>) -> bool {
@@ -67,6 +92,10 @@ fn has_consent(request: &AuthorizationRequest, consent: ConsentState<'_>) -> boo
         return true;
     }
     if request.prompt.consent || !request.client.can_skip_consent(&request.reply.return_address) {
+        return false;
+    }
+    // Of a client that nobody here knows a person is told each time, unless nothing may be shown.
+    if request.client.trust == Trust::SelfRegistered && !request.prompt.none {
         return false;
     }
     request.client.first_party || consent.on_record.is_some_and(|record| covers(record, request, &granted_scope(request, consent)))
@@ -102,7 +131,7 @@ mod tests {
         let params = Params::parse(&format!(
             "client_id=app&response_type=code&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256&{extra}"
         ));
-        let reply = Reply::new(client.return_address(None).unwrap(), &params);
+        let reply = Reply::new(client.return_address(None).unwrap(), &client, &params);
         AuthorizationRequest::parse(Arc::new(client), reply, &params).unwrap()
     }
 
@@ -115,8 +144,17 @@ mod tests {
         }
     }
 
+    fn since(auth_time: Timestamp) -> SignedIn {
+        SignedIn { auth_time, is_meant: true, has_chosen: false }
+    }
+
     fn step(request: &AuthorizationRequest, auth_time: Option<Timestamp>, record: Option<&Consent>) -> Step {
-        next_step(request, ASKED_AT, auth_time, ConsentState { on_record: record, just_given: false })
+        next_step(request, ASKED_AT, auth_time.map(since), ConsentState { on_record: record, just_given: false })
+    }
+
+    /// The step of a person with a consent on record, who is not who was meant, or chose their account.
+    fn step_of(request: &AuthorizationRequest, person: SignedIn) -> Step {
+        next_step(request, ASKED_AT, Some(person), ConsentState { on_record: Some(&consent("read")), just_given: false })
     }
 
     fn code(step: Step) -> ErrorCode {
@@ -170,12 +208,43 @@ mod tests {
         assert_eq!(step(&request, BEFORE, Some(&consent("read"))), Step::Answer);
     }
 
+    /// `OpenID` Core §3.1.2.1: by a choice, or by signing in.
+    #[test]
+    fn prompt_select_account_asks_until_the_person_chose() {
+        let request = request("scope=read&prompt=select_account", |_| ());
+        let (before, after) = (since(BEFORE.unwrap()), since(AFTER.unwrap()));
+        assert_eq!(step(&request, None, None), Step::SignIn);
+        assert_eq!(step_of(&request, before), Step::SelectAccount);
+        assert_eq!(step_of(&request, SignedIn { has_chosen: true, ..before }), Step::Answer);
+        assert_eq!(step_of(&request, after), Step::Answer);
+    }
+
+    /// Prompt Create §4.1: also whoever is signed in; making an account is signing in.
+    #[test]
+    fn prompt_create_lets_the_person_sign_up_first() {
+        let request = request("scope=read&prompt=create", |_| ());
+        assert_eq!(step(&request, None, None), Step::SignUp);
+        assert_eq!(step(&request, BEFORE, Some(&consent("read"))), Step::SignUp);
+        assert_eq!(step(&request, AFTER, Some(&consent("read"))), Step::Answer);
+    }
+
+    /// `OpenID` Core §3.1.2.2
+    #[test]
+    fn whoever_was_not_meant_may_sign_in_as_someone_else_once() {
+        let (before, after) = (since(BEFORE.unwrap()), since(AFTER.unwrap()));
+        let asked = request("scope=read", |_| ());
+        assert_eq!(step_of(&asked, SignedIn { is_meant: false, ..before }), Step::SignIn);
+        assert_eq!(code(step_of(&asked, SignedIn { is_meant: false, ..after })), ErrorCode::LoginRequired);
+        let silent = request("scope=read&prompt=none", |_| ());
+        assert_eq!(code(step_of(&silent, SignedIn { is_meant: false, ..before })), ErrorCode::LoginRequired);
+    }
+
     #[test]
     fn prompt_consent_asks_again_even_for_a_first_party_client() {
         let request = request("scope=read&prompt=consent", |client| client.first_party = true);
         assert_eq!(step(&request, BEFORE, Some(&consent("read"))), Step::AskConsent);
         let allowed = ConsentState { on_record: None, just_given: true };
-        assert_eq!(next_step(&request, ASKED_AT, BEFORE, allowed), Step::Answer);
+        assert_eq!(next_step(&request, ASKED_AT, BEFORE.map(since), allowed), Step::Answer);
     }
 
     #[test]
@@ -191,6 +260,15 @@ mod tests {
             client.first_party = true;
         });
         assert_eq!(step(&request, BEFORE, Some(&consent("read"))), Step::AskConsent);
+    }
+
+    #[test]
+    fn a_client_that_registered_itself_is_asked_for_each_time() {
+        let by_itself: fn(&mut Client) = |client| client.trust = Trust::SelfRegistered;
+        assert_eq!(step(&request("scope=read", by_itself), BEFORE, Some(&consent("read"))), Step::AskConsent);
+        let silent = request("scope=read&prompt=none", by_itself);
+        assert_eq!(step(&silent, BEFORE, Some(&consent("read"))), Step::Answer);
+        assert_eq!(code(step(&silent, BEFORE, None)), ErrorCode::ConsentRequired);
     }
 
     /// `OpenID` Core §11.

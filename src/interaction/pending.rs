@@ -24,6 +24,8 @@ const MAX_SEALED: usize = 2048;
 pub(crate) struct Pending {
     pub params: Params,
     pub asked_at: Timestamp,
+    /// At which session the person chose to go on with its account.
+    pub chosen: Option<Uuid>,
 }
 
 /// The parameter is not ours, or too old.
@@ -33,6 +35,8 @@ pub(crate) struct Stale;
 #[derive(Serialize, Deserialize)]
 struct Sealed {
     asked_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    chosen: Option<Uuid>,
     request: Content,
 }
 
@@ -47,20 +51,25 @@ impl Pending {
     /// Seals the request for a URL, or keeps it in a row and seals the row's id.
     pub(crate) async fn seal(&self, server: &Server) -> Result<String> {
         let params = self.params.pairs().to_vec();
-        let sealed = seal(server, self.asked_at, Content::Params(params.clone()))?;
+        let sealed = self.sealed(server, Content::Params(params.clone()))?;
         if sealed.len() <= MAX_SEALED {
             return Ok(sealed);
         }
         let id = secret::new_id(self.asked_at);
         let expires_at = self.asked_at.after(TIME_TO_LIVE);
         server.store().write(InsertAuthorizationRequest { id, params, expires_at }).await?;
-        seal(server, self.asked_at, Content::Row(id))
+        self.sealed(server, Content::Row(id))
+    }
+
+    fn sealed(&self, server: &Server, request: Content) -> Result<String> {
+        let sealed = Sealed { asked_at: self.asked_at, chosen: self.chosen, request };
+        Ok(server.master_key().seal_authorization_request(&serde_json::to_vec(&sealed).map_err(Error::internal)?))
     }
 
     /// Opens what [`Pending::seal`] made.
     pub(crate) async fn open(server: &Server, sealed: &str) -> Result<Result<Self, Stale>> {
         let opened = server.master_key().open_authorization_request(sealed);
-        let Some(Sealed { asked_at, request }) = opened.and_then(|bytes| serde_json::from_slice(&bytes).ok()) else {
+        let Some(Sealed { asked_at, chosen, request }) = opened.and_then(|bytes| serde_json::from_slice(&bytes).ok()) else {
             return Ok(Err(Stale));
         };
         let now = server.clock().now();
@@ -74,11 +83,6 @@ impl Pending {
                 None => return Ok(Err(Stale)),
             },
         };
-        Ok(Ok(Self { params: Params::from_pairs(params), asked_at }))
+        Ok(Ok(Self { params: Params::from_pairs(params), asked_at, chosen }))
     }
-}
-
-fn seal(server: &Server, asked_at: Timestamp, request: Content) -> Result<String> {
-    let plain = serde_json::to_vec(&Sealed { asked_at, request }).map_err(Error::internal)?;
-    Ok(server.master_key().seal_authorization_request(&plain))
 }

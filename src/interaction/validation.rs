@@ -4,6 +4,7 @@ use crate::{
     error::{Error, Result},
     oauth::{AuthorizationRequest, ClientId, OAuthError, Params, authorization_request::Reply},
     server::Server,
+    tokens::id_token,
 };
 
 /// Why a request is not followed, and who may be told.
@@ -35,8 +36,29 @@ pub(crate) async fn validate(server: &Server, params: &Params) -> Result<Result<
              'grantor client show' prints, or give all that it shall have to 'grantor client update --redirect-uri'.",
         );
     };
-    let reply = Reply::new(return_address, params);
-    Ok(AuthorizationRequest::parse(client, reply.clone(), params).map_err(|error| Refusal::Reply(reply, error)))
+    let reply = Reply::new(return_address, &client, params);
+    let hinted = match AuthorizationRequest::parse(client, reply.clone(), params) {
+        Ok(request) => with_hint(server, with_known_prompts(server, request)).await?,
+        Err(error) => Err(error),
+    };
+    Ok(hinted.map_err(|error| Refusal::Reply(reply, error)))
+}
+
+/// `prompt=create` is a value that we know where people may sign up, and only there.
+fn with_known_prompts(server: &Server, mut request: AuthorizationRequest) -> AuthorizationRequest {
+    request.prompt.create &= server.config().sign_up.open;
+    request
+}
+
+/// Verifies `id_token_hint` (`OpenID` Core §3.1.2.2): this server issued it, and to this client.
+async fn with_hint(server: &Server, mut request: AuthorizationRequest) -> Result<Result<AuthorizationRequest, OAuthError>> {
+    let Some(token) = &request.id_token_hint else { return Ok(Ok(request)) };
+    let hint = id_token::recognise_hint(server, token).await?.filter(|hint| hint.aud == request.client.id.as_str());
+    let Some(hint) = hint else {
+        return Ok(Err(OAuthError::invalid_request("The id_token_hint is not an ID token that this server issued to this client.")));
+    };
+    request.hinted_sub = Some(hint.sub);
+    Ok(Ok(request))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the caller returns it as it is")]

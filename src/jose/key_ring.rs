@@ -8,7 +8,11 @@ use std::{
 use serde_json::json;
 use tokio::{sync::Mutex, time::Instant};
 
-use super::{Algorithm, schedule::Schedule, signing_key::SigningKey};
+use super::{
+    Algorithm,
+    schedule::Schedule,
+    signing_key::{SigningKey, verify_by_jwk},
+};
 use crate::{
     clock::{Clock, Timestamp},
     error::{Error, Result},
@@ -108,6 +112,18 @@ impl KeyRing {
         let keys = self.keys().await?;
         let member = keys.signing.iter().find(|member| member.key.kid == kid && member.stored.is_published(now));
         Ok(member.and_then(|member| member.key.verify(member.algorithm, token)))
+    }
+
+    /// The claims of a token that one of our keys signed at any time, also one that has left the JWKS since. What a key signed
+    /// that an emergency withdrew, anyone may have signed.
+    pub(crate) async fn recognise<T: serde::de::DeserializeOwned>(&self, kid: &str, token: &str) -> Result<Option<T>> {
+        let keys = self.keys().await?;
+        if let Some(member) = keys.signing.iter().find(|member| member.key.kid == kid) {
+            return Ok(if member.stored.is_withdrawn() { None } else { member.key.verify(member.algorithm, token) });
+        }
+        let Some(former) = self.store.former_key(kid).await?.filter(|former| !former.is_withdrawn()) else { return Ok(None) };
+        let public_jwk = unseal(&self.master_key, &former)?;
+        Ok(Algorithm::parse(&former.algorithm).and_then(|algorithm| verify_by_jwk(algorithm, &public_jwk, token)))
     }
 
     /// The published keys (RFC 7517 §5), as of the last load, and how long they may be kept.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     claims_request::ClaimsRequest,
-    client::Client,
+    client::{Client, Trust},
     error::{ErrorCode, OAuthError},
     grant_type::GrantType,
     params::Params,
@@ -22,6 +22,7 @@ const KNOWN: &[&str] = &[
     "client_id",
     "code_challenge",
     "code_challenge_method",
+    "id_token_hint",
     "login_hint",
     "max_age",
     "nonce",
@@ -32,6 +33,7 @@ const KNOWN: &[&str] = &[
     "response_type",
     "scope",
     "state",
+    "ui_locales",
 ];
 
 /// Where the answer to a request goes, known before the rest of it is looked at.
@@ -41,15 +43,19 @@ pub struct Reply {
     pub response_mode: ResponseMode,
     /// Echoed to the client (§4.1.2).
     pub state: Option<String>,
+    /// Errors are not redirected but shown to the person, with a link: anyone could have registered the client, to be redirected
+    /// to (§7.12.2). But `prompt=none` shows nothing (`OpenID` Core §3.1.2.1).
+    pub errors_by_hand: bool,
 }
 
 impl Reply {
     /// A mode that we do not know is refused later, by redirecting in the default one.
-    pub fn new(return_address: ReturnAddress, params: &Params) -> Self {
+    pub fn new(return_address: ReturnAddress, client: &Client, params: &Params) -> Self {
         Self {
             return_address,
             response_mode: params.get("response_mode").and_then(ResponseMode::parse).unwrap_or_default(),
             state: params.get("state").map(str::to_owned),
+            errors_by_hand: client.trust == Trust::SelfRegistered && params.get("prompt") != Some("none"),
         }
     }
 }
@@ -68,6 +74,10 @@ pub struct AuthorizationRequest {
     pub prompt: Prompt,
     pub max_age: Option<Duration>,
     pub login_hint: Option<String>,
+    /// As sent; whoever validates the request verifies it ...
+    pub id_token_hint: Option<String>,
+    /// ... and says here whom it is about.
+    pub hinted_sub: Option<String>,
     /// The request, normalised, to be parsed again.
     pub params: Params,
 }
@@ -88,14 +98,19 @@ impl AuthorizationRequest {
         if scope.contains(scope::OPENID) && params.get("scope").is_some() && params.get("redirect_uri").is_none() {
             return Err(OAuthError::invalid_request("With the scope 'openid' the parameter 'redirect_uri' is required."));
         }
+        let claims = ClaimsRequest::from_params(params)?;
+        claims.check_acr()?;
         Ok(Self {
             resources: resource::granted(Resource::from_params(params)?, &client.resources)?,
             code_challenge: pkce::requested(params, &client, &scope)?,
             nonce: params.get("nonce").map(str::to_owned),
-            claims: ClaimsRequest::from_params(params)?,
+            claims,
             prompt,
-            max_age: params.get("max_age").map(max_age).transpose()?,
+            // `OpenID` Registration §2: the registered age where the request says none.
+            max_age: params.get("max_age").map(max_age).transpose()?.or(client.metadata.default_max_age.map(Duration::from_secs)),
             login_hint: params.get("login_hint").map(str::to_owned),
+            id_token_hint: params.get("id_token_hint").map(str::to_owned),
+            hinted_sub: None,
             params: normalised(params),
             scope,
             client,
@@ -106,6 +121,21 @@ impl AuthorizationRequest {
     /// Whether the person must authenticate again in any case (`OpenID` Core §3.1.2.1: `max_age=0` is `prompt=login`).
     pub fn wants_login(&self) -> bool {
         self.prompt.login || self.max_age == Some(Duration::ZERO)
+    }
+
+    /// Whether the client named the person that it wants to hear of (`OpenID` Core §3.1.2.2).
+    pub fn names_a_person(&self) -> bool {
+        self.hinted_sub.is_some() || self.claims.names_a_person()
+    }
+
+    /// Whether it is about whom the client knows as `sub`.
+    pub fn is_about(&self, sub: &str) -> bool {
+        self.hinted_sub.as_deref().is_none_or(|hinted| hinted == sub) && self.claims.is_about(sub)
+    }
+
+    /// The languages that the client knows the person to prefer, the first one most (`OpenID` Core §3.1.2.1).
+    pub fn ui_locales(&self) -> impl Iterator<Item = &str> {
+        self.params.get("ui_locales").into_iter().flat_map(|tags| tags.split(' '))
     }
 }
 

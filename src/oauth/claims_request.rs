@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{error::OAuthError, params::Params};
+use super::{
+    claims::ACR_ONE_FACTOR,
+    error::{ErrorCode, OAuthError},
+    params::Params,
+};
 
 /// Which claims are wanted at UserInfo and in the ID token. Other members of the parameter are ignored (§5.5).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +30,18 @@ pub struct ClaimWanted {
     pub values: Option<Vec<serde_json::Value>>,
 }
 
+impl ClaimWanted {
+    /// Whether the claim may have this value; it may have any where none is asked for.
+    pub fn accepts(&self, value: &serde_json::Value) -> bool {
+        let mut wanted = self.value.iter().chain(self.values.iter().flatten()).peekable();
+        wanted.peek().is_none() || wanted.any(|wanted| wanted == value)
+    }
+
+    fn names_values(&self) -> bool {
+        self.value.is_some() || self.values.is_some()
+    }
+}
+
 impl ClaimsRequest {
     /// The parameter of a request; without one nothing is wanted.
     pub fn from_params(params: &Params) -> Result<Self, OAuthError> {
@@ -33,6 +49,32 @@ impl ClaimsRequest {
         serde_json::from_str(text).map_err(|_| {
             OAuthError::invalid_request("The parameter 'claims' must be JSON with the members 'userinfo' and 'id_token' (OpenID Core 5.5).")
         })
+    }
+
+    /// Whether the client named the person that it wants to hear of (§5.5.1, §3.1.2.2).
+    pub fn names_a_person(&self) -> bool {
+        self.subjects().any(ClaimWanted::names_values)
+    }
+
+    /// Whether an answer about whom the client knows as `sub` is what was asked for (§5.5.1).
+    pub fn is_about(&self, sub: &str) -> bool {
+        self.subjects().all(|wanted| wanted.accepts(&sub.into()))
+    }
+
+    fn subjects(&self) -> impl Iterator<Item = &ClaimWanted> {
+        [&self.id_token, &self.userinfo].into_iter().filter_map(|claims| claims.get("sub")?.as_ref())
+    }
+
+    /// An essential `acr` that no sign-in here reaches is a failed authentication (§5.5.1.1).
+    pub fn check_acr(&self) -> Result<(), OAuthError> {
+        let wanted = self.id_token.get("acr").and_then(Option::as_ref);
+        if wanted.is_some_and(|wanted| wanted.essential && !wanted.accepts(&ACR_ONE_FACTOR.into())) {
+            return Err(OAuthError::new(
+                ErrorCode::UnmetAuthenticationRequirements,
+                "No sign-in here reaches the essential acr: ask for one of acr_values_supported, or not as an essential claim.",
+            ));
+        }
+        Ok(())
     }
 
     /// Whether nothing is wanted.

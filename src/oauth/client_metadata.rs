@@ -103,6 +103,24 @@ impl ClientMetadata {
         };
         self.token_endpoint_auth_method == Some(ClientAuthMethod::ClientSecretJwt) || is_symmetric(&self.request_object_signing_alg)
     }
+
+    /// A human-readable member in this language, where the client registered it so (RFC 7591 §2.2).
+    pub fn in_language(&self, member: &str, lang: &str) -> Option<&str> {
+        self.localized.iter().find_map(|(name, value)| {
+            let (known, tag) = name.split_once('#')?;
+            let is_of_language = tag.eq_ignore_ascii_case(lang) || tag.split('-').next()?.eq_ignore_ascii_case(lang);
+            (known == member && is_of_language).then_some(value.as_str())
+        })
+    }
+
+    /// What the client tells people of itself in this language, by the names of the members.
+    pub fn links(&self, lang: &str) -> Vec<(&'static str, &str)> {
+        let members =
+            [("client_uri", &self.client_uri), ("policy_uri", &self.policy_uri), ("tos_uri", &self.tos_uri), ("logo_uri", &self.logo_uri)];
+        let here = members.into_iter().filter_map(|(member, plain)| Some((member, self.in_language(member, lang).or(plain.as_deref())?)));
+        // Whatever else a registration holds is no address of a page.
+        here.filter(|(_, address)| address.starts_with("https://") || address.starts_with("http://")).collect()
+    }
 }
 
 /// Whether a person is the same to every client (`OpenID` Core §8).

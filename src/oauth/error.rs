@@ -1,4 +1,5 @@
-//! Every registered error code with its status (OAuth 2.1 §3.2.4 and §4.1.2.1, RFC 8707 §2, `OpenID` Core §3.1.2.6).
+//! Every registered error code with its status (OAuth 2.1 §3.2.4 and §4.1.2.1, RFC 8707 §2, `OpenID` Core §3.1.2.6,
+//! `unmet_authentication_requirements` 1.0).
 
 use std::{borrow::Cow, fmt};
 
@@ -18,6 +19,7 @@ pub enum ErrorCode {
     ServerError,
     TemporarilyUnavailable,
     UnauthorizedClient,
+    UnmetAuthenticationRequirements,
     UnsupportedGrantType,
     UnsupportedResponseType,
 }
@@ -39,6 +41,7 @@ impl ErrorCode {
             Self::ServerError => ("server_error", 500),
             Self::TemporarilyUnavailable => ("temporarily_unavailable", 503),
             Self::UnauthorizedClient => ("unauthorized_client", 400),
+            Self::UnmetAuthenticationRequirements => ("unmet_authentication_requirements", 400),
             Self::UnsupportedGrantType => ("unsupported_grant_type", 400),
             Self::UnsupportedResponseType => ("unsupported_response_type", 400),
         }

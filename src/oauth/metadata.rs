@@ -42,13 +42,15 @@ pub struct Offer<'a> {
     pub issuer: &'a Issuer,
     /// The scopes that the operator described, beside our own.
     pub scopes: &'a [&'a str],
+    /// Whether people may make an account.
+    pub sign_up: bool,
 }
 
 /// The metadata document: one line a member. One that is `null` or empty is left out (RFC 8414 §3.2), so that a member which
 /// depends on the configuration is `offer.x.then(...)`.
 pub fn document(offer: &Offer<'_>) -> Map<String, Value> {
     let mut members = authorization_server(offer);
-    members.extend(openid_provider());
+    members.extend(openid_provider(offer));
     members.retain(|_, value| !value.is_null() && value.as_array().is_none_or(|values| !values.is_empty()));
     members
 }
@@ -77,14 +79,16 @@ fn authorization_server(offer: &Offer<'_>) -> Map<String, Value> {
 }
 
 /// `OpenID` Discovery §3. The defaults of what is `false` here would be untrue, or read differently by different clients.
-fn openid_provider() -> Map<String, Value> {
+fn openid_provider(offer: &Offer<'_>) -> Map<String, Value> {
     members(json!({
         "subject_types_supported": [SubjectType::Public.as_str(), SubjectType::Pairwise.as_str()],
         "id_token_signing_alg_values_supported": names(Algorithm::OF_ID_TOKENS, |algorithm| algorithm.as_str()),
         "acr_values_supported": [ACR_ONE_FACTOR],
         "claim_types_supported": ["normal"],
         "claims_supported": CLAIMS,
-        "prompt_values_supported": prompt::PROMPT_VALUES,
+        "prompt_values_supported": prompts(offer),
+        // Each with the pages that suit every screen (§3.1.2.1).
+        "display_values_supported": ["page", "popup", "touch", "wap"],
         "claims_parameter_supported": false,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
@@ -102,6 +106,10 @@ fn members(object: Value) -> Map<String, Value> {
 fn scopes<'a>(offer: &Offer<'a>) -> Vec<&'a str> {
     let described = offer.scopes.iter().copied().filter(|scope| !scope::OURS.contains(scope));
     scope::OURS.iter().copied().chain(described).collect()
+}
+
+fn prompts(offer: &Offer<'_>) -> Vec<&'static str> {
+    prompt::PROMPT_VALUES.iter().copied().chain(offer.sign_up.then_some(prompt::CREATE)).collect()
 }
 
 fn names<T: Copy>(values: &[T], name: impl Fn(T) -> &'static str) -> Vec<&'static str> {

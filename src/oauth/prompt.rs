@@ -1,12 +1,15 @@
-//! The `prompt` parameter (`OpenID` Core §3.1.2.1).
+//! The `prompt` parameter (`OpenID` Core §3.1.2.1, Prompt Create §4).
 
 use super::error::OAuthError;
 
-/// What the metadata document announces.
-pub const PROMPT_VALUES: &[&str] = &["none", "login", "consent"];
+/// What the metadata document announces; beside these, where people may sign up, [`CREATE`].
+pub const PROMPT_VALUES: &[&str] = &["none", "login", "consent", "select_account"];
+/// Prompt Create §4.
+pub const CREATE: &str = "create";
 
 /// What the client wants the person to be asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a value of the parameter")]
 pub struct Prompt {
     /// Nothing may be shown.
     pub none: bool,
@@ -14,6 +17,10 @@ pub struct Prompt {
     pub login: bool,
     /// Ask for consent again.
     pub consent: bool,
+    /// Ask which account it shall be.
+    pub select_account: bool,
+    /// Let the person make an account.
+    pub create: bool,
 }
 
 impl Prompt {
@@ -27,6 +34,8 @@ impl Prompt {
                 "none" => prompt.none = true,
                 "login" => prompt.login = true,
                 "consent" => prompt.consent = true,
+                "select_account" => prompt.select_account = true,
+                CREATE => prompt.create = true,
                 _ => {}
             }
         }

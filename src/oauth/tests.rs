@@ -282,8 +282,8 @@ proptest! {
         let parsed = Prompt::parse(&text);
         prop_assert_eq!(parsed.is_ok(), !named.contains(&"none") || named.len() == 1);
         if let Ok(prompt) = parsed {
-            let expected = ["none", "login", "consent"].map(|value| named.contains(&value));
-            prop_assert_eq!([prompt.none, prompt.login, prompt.consent], expected);
+            let expected = ["none", "login", "consent", "select_account"].map(|value| named.contains(&value));
+            prop_assert_eq!([prompt.none, prompt.login, prompt.consent, prompt.select_account], expected);
         }
     }
 
@@ -366,7 +366,7 @@ fn client() -> Arc<Client> {
 
 fn parsed(params: &Params) -> Result<AuthorizationRequest, OAuthError> {
     let client = client();
-    let reply = Reply::new(client.redirect_uris[0].return_address(), params);
+    let reply = Reply::new(client.redirect_uris[0].return_address(), &client, params);
     AuthorizationRequest::parse(client, reply, params)
 }
 

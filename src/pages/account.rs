@@ -18,7 +18,7 @@ use crate::{
     audit::{Actor, AuditEvent, AuditName},
     clock::Timestamp,
     error::Result,
-    oauth::{ClientId, OAuthError, Params, RedirectUri, ReturnAddress},
+    oauth::{Client, ClientId, Issuer, OAuthError, Params, RedirectUri, ReturnAddress, client::Trust},
     server::Server,
     store::{Window, accesses::Access, browser_sessions::BrowserSession, consents::WithdrawConsent},
     web::{
@@ -53,12 +53,12 @@ pub(crate) async fn get(
     }
     let (more_sessions, more_apps) = (cut(&mut sessions), cut(&mut accesses));
     let sessions: Vec<_> = sessions.iter().map(|session| SessionText::of(&page, session, session.id == current.id)).collect();
-    let accesses: Vec<_> = accesses.into_iter().filter_map(|access| AccessText::of(&page, access)).collect();
+    let accesses: Vec<_> = accesses.into_iter().filter_map(|access| AccessText::of(&server, &page, access)).collect();
     let scopes: Vec<_> = accesses.iter().map(|access| access.lines(&server, &page)).collect();
     let account = Account {
         page: &page,
         person: &person.email,
-        apps: &accesses.iter().zip(&scopes).map(|(access, scopes)| access.view(scopes)).collect::<Vec<_>>(),
+        apps: &accesses.iter().zip(&scopes).map(|(access, scopes)| access.view(page.lang, scopes)).collect::<Vec<_>>(),
         app_turns: shown.app_turns(&page, more_apps),
         sessions: &sessions.iter().map(SessionText::view).collect::<Vec<_>>(),
         session_turns: shown.session_turns(&page, more_sessions),
@@ -177,15 +177,17 @@ struct AccessText {
     returns_to: ReturnAddress,
     since: MomentText,
     last_used: Option<MomentText>,
+    open_url: Option<String>,
 }
 
 impl AccessText {
     /// Of an app that lives nowhere there is nothing: it could not have been granted anything.
-    fn of(page: &Page, access: Access) -> Option<Self> {
+    fn of(server: &Server, page: &Page, access: Access) -> Option<Self> {
         let returns_to = access.client.redirect_uris.first().map(RedirectUri::return_address)?;
         let since = MomentText::of(page, access.since);
         let last_used = access.last_used_at.map(|at| MomentText::of(page, at));
-        Some(Self { access, returns_to, since, last_used })
+        let open_url = open_url(&server.config().issuer, &access.client, &returns_to);
+        Some(Self { access, returns_to, since, last_used, open_url })
     }
 
     fn lines<'a>(&'a self, server: &'a Server, page: &Page) -> Vec<ScopeLine<'a>> {
@@ -193,16 +195,30 @@ impl AccessText {
         self.access.scope.tokens().map(|token| ScopeLine::new(page, token, configured.get(token).map(String::as_str))).collect()
     }
 
-    fn view<'a>(&'a self, scopes: &'a [ScopeLine<'a>]) -> AppAccess<'a> {
+    fn view<'a>(&'a self, lang: &str, scopes: &'a [ScopeLine<'a>]) -> AppAccess<'a> {
         AppAccess {
             client_id: self.access.client.id.as_str(),
-            app: flow::app(&self.access.client, &self.returns_to),
+            app: flow::app(&self.access.client, &self.returns_to, lang),
             scopes,
             since: self.since.view(),
             last_used: self.last_used.as_ref().map(MomentText::view),
             grants: self.access.grants,
+            open_url: self.open_url.as_deref(),
         }
     }
+}
+
+/// Where the app begins a sign-in with us (`OpenID` Core §4). A client that registered itself leads only to the host that is shown.
+/// Whose account it is stays here: the app learns it by the sign-in.
+fn open_url(issuer: &Issuer, client: &Client, returns_to: &ReturnAddress) -> Option<String> {
+    let mut url =
+        url::Url::parse(client.metadata.initiate_login_uri.as_deref()?).ok().filter(|url| matches!(url.scheme(), "https" | "http"))?;
+    let is_shown = &url[url::Position::BeforeHost..url::Position::AfterPort] == returns_to.display_host();
+    if client.trust == Trust::SelfRegistered && !is_shown {
+        return None;
+    }
+    url.query_pairs_mut().append_pair("iss", issuer.as_str());
+    Some(url.into())
 }
 
 /// Which part of each list is shown; the first is 1.

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     error::Result,
     interaction::{self, Next},
-    oauth::{OAuthError, Params, Resource, Scope, scope::OFFLINE_ACCESS},
+    oauth::{OAuthError, Params, Resource, Scope, client::Trust, scope::OFFLINE_ACCESS},
     server::Server,
     store::browser_sessions::BrowserSession,
     web::{
@@ -121,6 +121,8 @@ async fn show(server: &Server, resumed: &Resumed, session: &BrowserSession, scop
         other_account_url: &resumed.other_account_url(),
         scopes: &scopes,
         lasts,
+        is_self_registered: resumed.request.client.trust == Trust::SelfRegistered,
+        links: &resumed.request.client.metadata.links(resumed.page.lang),
         request: &resumed.sealed,
         bound: &Shown::new(resumed, scope).bind(server, session, resumed),
     };

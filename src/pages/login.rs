@@ -41,19 +41,28 @@ pub(crate) async fn get(
         Ok(resumed) => resumed,
         Err(response) => return Ok(response),
     };
-    let known = if params.get("another").is_none() { signed_in(&server, &browser).await? } else { None };
-    if known.is_some() {
-        match &resumed {
-            None => return Ok(see_other("/account")?),
-            Some(resumed) => match interaction::proceed(&server, &resumed.visit(&browser)).await? {
-                Next::SignIn => {}
-                // Someone who is signed in came back by an old link.
-                next => return Ok(resumed.follow(&server, next)?),
-            },
+    let mut known = if params.get("another").is_none() { signed_in(&server, &browser).await? } else { None };
+    if let (Some(_), Some(session)) = (&known, &browser.session) {
+        let Some(resumed) = &resumed else { return Ok(see_other("/account")?) };
+        match interaction::proceed(&server, &resumed.visit(&browser)).await? {
+            Next::SignIn | Next::SignUp => {}
+            // Someone who is signed in came back by an old link.
+            next => return Ok(resumed.follow(&server, next)?),
+        }
+        if !interaction::is_meant(&server, &resumed.request, session).await? {
+            // Who is signed in is not the one whom the client named: someone else must be.
+            known = None;
         }
     }
     let hint = resumed.as_ref().and_then(|resumed| resumed.request.login_hint.as_deref());
-    let form = Form { page: &page, resumed: resumed.as_ref(), known: known.as_ref(), email: hint.unwrap_or_default(), problem: None };
+    let form = Form {
+        server: &server,
+        page: &page,
+        resumed: resumed.as_ref(),
+        known: known.as_ref(),
+        email: hint.unwrap_or_default(),
+        problem: None,
+    };
     Ok(form.show()?)
 }
 
@@ -73,7 +82,8 @@ pub(crate) async fn post(
     let email = params.get("email").unwrap_or_default();
     let password = params.get("password").unwrap_or_default();
     let known = signed_in(&server, &browser).await?.filter(|known| known.email == email);
-    let form = |problem| Form { page: &page, resumed: resumed.as_ref(), known: known.as_ref(), email, problem: Some(problem) };
+    let form =
+        |problem| Form { server: &server, page: &page, resumed: resumed.as_ref(), known: known.as_ref(), email, problem: Some(problem) };
     let person = match sign_in::with_password(&server, email, password, caller.origin).await {
         Ok(SignIn::Person(person)) => person,
         Ok(SignIn::Wrong) => return Ok(form(SignInProblem::WrongCredentials).show()?),
@@ -98,13 +108,13 @@ pub(crate) async fn post(
 }
 
 /// RFC 9110 §10.2.3, in whole seconds: not before the time has come.
-fn retry_after(mut response: Response, wait: Duration) -> Response {
+pub(super) fn retry_after(mut response: Response, wait: Duration) -> Response {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     response.headers_mut().insert(header::RETRY_AFTER, seconds.max(1).into());
     response
 }
 
-async fn resume(server: &Server, page: &Page, params: &Params) -> Result<Option<Resumed>, Response> {
+pub(super) async fn resume(server: &Server, page: &Page, params: &Params) -> Result<Option<Resumed>, Response> {
     match params.get("request") {
         None => Ok(None),
         Some(sealed) => Resumed::open(server, page, sealed).await.map(Some),
@@ -120,6 +130,7 @@ async fn signed_in(server: &Server, browser: &Browser) -> Result<Option<Person>>
 
 /// What the form shows.
 struct Form<'a> {
+    server: &'a Server,
     page: &'a Page,
     resumed: Option<&'a Resumed>,
     /// Who is asked for the password once more.
@@ -136,11 +147,13 @@ impl Form<'_> {
             Some(known) if !hints_at_another => SigningIn::Again { email: &known.email, other_account_url: &other_account_url },
             _ => SigningIn::Anyone { email: self.email },
         };
+        let sign_up_url = self.resumed.map_or_else(|| "/signup".to_owned(), |resumed| resumed.url("/signup"));
         let page = Login {
-            page: self.page,
+            page: self.resumed.map_or(self.page, |resumed| &resumed.page),
             app: self.resumed.map(Resumed::app),
             request: self.resumed.map(|resumed| resumed.sealed.as_str()),
             person,
+            sign_up_url: self.server.config().sign_up.open.then_some(sign_up_url.as_str()),
             problem: self.problem,
         };
         let mut response = render(&page, ContentPolicy::Flow)?.into_response();

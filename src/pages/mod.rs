@@ -5,7 +5,9 @@ pub(crate) mod consent;
 pub(crate) mod error;
 pub(crate) mod flow;
 pub(crate) mod login;
+pub(crate) mod select_account;
 pub(crate) mod signed_out;
+pub(crate) mod signup;
 
 mod browser_name;
 mod sentence;

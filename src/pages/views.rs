@@ -7,6 +7,8 @@ use rust_i18n::t;
 
 use super::sentence::{Shown, sentence};
 use super::words::number;
+use crate::accounts::password::CHOSEN_MIN;
+use crate::response_modes::ByHand;
 use crate::web::assets::asset;
 use crate::web::page::Page;
 
@@ -92,6 +94,8 @@ pub(crate) struct Login<'a> {
     /// The sealed authorization request.
     pub(crate) request: Option<&'a str>,
     pub(crate) person: SigningIn<'a>,
+    /// Where people may make an account.
+    pub(crate) sign_up_url: Option<&'a str>,
     pub(crate) problem: Option<SignInProblem>,
 }
 
@@ -145,6 +149,77 @@ impl Login<'_> {
     }
 }
 
+/// `GET /signup`, and the answer to a `POST` that made no account.
+#[derive(Template)]
+#[template(path = "signup.html")]
+pub(crate) struct Signup<'a> {
+    pub(crate) page: &'a Page,
+    /// Without one, the person goes on to the account page.
+    pub(crate) app: Option<App<'a>>,
+    /// The sealed authorization request.
+    pub(crate) request: Option<&'a str>,
+    /// What was typed before, or hinted.
+    pub(crate) email: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) sign_in_url: &'a str,
+    pub(crate) problem: Option<SignUpProblem>,
+}
+
+/// Why no account was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SignUpProblem {
+    Email,
+    Name,
+    Password,
+    /// Not with this e-mail.
+    Refused,
+    Busy,
+    Throttled,
+}
+
+impl SignUpProblem {
+    fn text(self, lang: &str) -> Cow<'static, str> {
+        match self {
+            Self::Email => t!("signup.bad_email", locale = lang),
+            Self::Name => t!("signup.bad_name", locale = lang),
+            Self::Password => t!("signup.bad_password", locale = lang, min = CHOSEN_MIN),
+            Self::Refused => t!("signup.refused", locale = lang),
+            Self::Busy => t!("signup.busy", locale = lang),
+            Self::Throttled => t!("signup.throttled", locale = lang),
+        }
+    }
+
+    /// Whether the person must change something, rather than wait.
+    fn is_danger(self) -> bool {
+        !matches!(self, Self::Busy | Self::Throttled)
+    }
+}
+
+impl Signup<'_> {
+    fn is(&self, problem: SignUpProblem) -> bool {
+        self.problem == Some(problem)
+    }
+
+    fn is_email_wrong(&self) -> bool {
+        self.is(SignUpProblem::Email) || self.is(SignUpProblem::Refused)
+    }
+}
+
+/// `GET /select-account`
+#[derive(Template)]
+#[template(path = "select_account.html")]
+pub(crate) struct SelectAccount<'a> {
+    pub(crate) page: &'a Page,
+    pub(crate) app: App<'a>,
+    /// The e-mail of who is signed in.
+    pub(crate) person: &'a str,
+    pub(crate) other_account_url: &'a str,
+    /// The sealed authorization request.
+    pub(crate) request: &'a str,
+    /// Whose account it shows; not the session's secret.
+    pub(crate) session: &'a str,
+}
+
 /// `GET /consent`
 #[derive(Template)]
 #[template(path = "consent.html")]
@@ -156,10 +231,37 @@ pub(crate) struct Consent<'a> {
     pub(crate) other_account_url: &'a str,
     pub(crate) scopes: &'a [ScopeLine<'a>],
     pub(crate) lasts: Lasts,
+    /// Whether nobody here knows the app.
+    pub(crate) is_self_registered: bool,
+    /// Where the app tells more, by the names of its members (RFC 7591 §2).
+    pub(crate) links: &'a [(&'static str, &'a str)],
     /// The sealed authorization request.
     pub(crate) request: &'a str,
     /// What binds the form to session, person and request.
     pub(crate) bound: &'a str,
+}
+
+/// What a link of the app's is called.
+fn link_text(member: &str, lang: &str) -> Cow<'static, str> {
+    match member {
+        "policy_uri" => t!("consent.policy", locale = lang),
+        "tos_uri" => t!("consent.terms", locale = lang),
+        "logo_uri" => t!("consent.logo", locale = lang),
+        _ => t!("consent.home", locale = lang),
+    }
+}
+
+/// An error of an app that nobody here knows: whoever wants to, goes back to it.
+#[derive(Template)]
+#[template(path = "refused.html")]
+pub(crate) struct Refused<'a> {
+    pub(crate) page: &'a Page,
+    /// Where the way leads.
+    pub(crate) host: &'a str,
+    /// By the person.
+    pub(crate) is_denied: bool,
+    pub(crate) remedy: &'a str,
+    pub(crate) way: ByHand<'a>,
 }
 
 /// For how long access is given.
@@ -289,6 +391,8 @@ pub(crate) struct AppAccess<'a> {
     pub(crate) last_used: Option<Moment<'a>>,
     /// How many grants are live.
     pub(crate) grants: u64,
+    /// Where the app begins a sign-in.
+    pub(crate) open_url: Option<&'a str>,
 }
 
 /// A browser in which the person is signed in.

@@ -21,6 +21,23 @@ pub(crate) fn send(issuer: &Issuer, page: &Page, answer: &Answer) -> Result<Resp
     }
 }
 
+/// The way of an answer that the person takes by themselves, to a server that nobody here knows.
+pub(crate) enum ByHand<'a> {
+    Link(String),
+    Form { action: &'a str, fields: Vec<(&'static str, &'a str)> },
+}
+
+impl<'a> ByHand<'a> {
+    /// The same answer as [`send`] would send, to the same place.
+    pub(crate) fn new(issuer: &'a Issuer, answer: &'a Answer) -> Self {
+        let (return_address, fields) = (&answer.reply.return_address, params(issuer, answer));
+        match answer.reply.response_mode {
+            ResponseMode::Query => Self::Link(query::url(return_address, &fields)),
+            ResponseMode::FormPost => Self::Form { action: return_address.as_str(), fields },
+        }
+    }
+}
+
 /// With `iss`, so that the client can tell whose answer it is (RFC 9207 §2).
 fn params<'a>(issuer: &'a Issuer, answer: &'a Answer) -> Vec<(&'static str, &'a str)> {
     let mut params = match &answer.outcome {

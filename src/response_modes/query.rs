@@ -11,6 +11,9 @@ use crate::{
 };
 
 pub(super) fn send(return_address: &ReturnAddress, params: &[(&'static str, &str)]) -> Result<Response> {
-    let query = params::encode(params.iter().map(|(name, value)| (*name, Cow::Borrowed(*value))));
-    see_other(&return_address.with_query(&query))
+    see_other(&url(return_address, params))
+}
+
+pub(super) fn url(return_address: &ReturnAddress, params: &[(&'static str, &str)]) -> String {
+    return_address.with_query(&params::encode(params.iter().map(|(name, value)| (*name, Cow::Borrowed(*value)))))
 }

@@ -85,6 +85,15 @@ impl Store {
     }
 }
 
+impl Store {
+    /// A signing key whose private half is gone.
+    pub(crate) async fn former_key(&self, kid: &str) -> Result<Option<StoredKey>> {
+        const SELECT: &str = "SELECT kid, purpose, algorithm, public_jwk, sealed, created_at, published_at, signs_from, signs_until, removed_at \
+             FROM keys WHERE kid = $1 AND purpose = 'former_signature'";
+        Ok(read!(self, db => sqlx::query_as(SELECT).bind(kid).fetch_optional(db).await?))
+    }
+}
+
 /// Adds keys of algorithms that have none.
 pub(crate) struct InsertKeys(pub Vec<StoredKey>);
 

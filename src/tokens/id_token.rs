@@ -1,14 +1,14 @@
 //! ID tokens (`OpenID` Core §2, §3.1.3.6).
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::subject;
 use crate::{
     error::Result,
-    jose::TokenType,
+    jose::{self, TokenType},
     oauth::{Algorithm, Client, claims::ACR_ONE_FACTOR},
     server::Server,
     store::grants::Grant,
@@ -16,6 +16,8 @@ use crate::{
 
 /// What is registered for clients that say nothing (`OpenID` Registration §2).
 const DEFAULT_ALGORITHM: Algorithm = Algorithm::Rs256;
+
+const TYP: &str = TokenType::IdToken.as_str();
 
 /// The payload of an ID token.
 #[derive(Serialize)]
@@ -59,6 +61,38 @@ pub(crate) async fn issue(server: &Server, client: &Client, grant: &Grant, nonce
         sid: grant.sid,
     };
     server.keys().signing_key(algorithm).await?.sign(TokenType::IdToken, &claims)
+}
+
+/// Who an ID token of ours is about, when a client shows it as a hint (§3.1.2.1, RP-Initiated Logout §2).
+#[derive(Debug)]
+pub(crate) struct Hint {
+    /// As that client knows the person: compare it with [`subject::of`].
+    pub sub: String,
+    /// The client that it was issued to.
+    pub aud: String,
+    /// The session at which it was issued.
+    pub sid: Option<Uuid>,
+}
+
+/// The members that every ID token of ours has; a signed answer of `UserInfo`, of the same `typ`, has no `auth_time`.
+#[derive(Deserialize)]
+struct HintClaims {
+    iss: String,
+    sub: String,
+    aud: String,
+    sid: Option<Uuid>,
+    #[serde(rename = "auth_time")]
+    _auth_time: i64,
+}
+
+/// What an ID token says that this issuer signed at any time: expired, or with a key that is retired, it is as good a hint
+/// (§3.1.2.1, RP-Initiated Logout §4).
+pub(crate) async fn recognise_hint(server: &Server, token: &str) -> Result<Option<Hint>> {
+    let Some(header) = jose::header(token) else { return Ok(None) };
+    let (Some(kid), Some(TYP)) = (&header.kid, header.typ.as_deref()) else { return Ok(None) };
+    let claims = server.keys().recognise::<HintClaims>(kid, token).await?;
+    let ours = claims.filter(|claims| claims.iss == server.config().issuer.as_str());
+    Ok(ours.map(|HintClaims { sub, aud, sid, .. }| Hint { sub, aud, sid }))
 }
 
 /// The left half of the hash that the algorithm of the ID token uses (§3.1.3.6); of Ed25519 that is SHA-512.

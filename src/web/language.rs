@@ -36,6 +36,12 @@ impl Language {
         Self::best_of(lines.flat_map(|line| line.split(',')))
     }
 
+    /// The first of these tags that is here, or a language of its kind (`OpenID` Core §3.1.2.1).
+    pub(crate) fn preferred<'a>(tags: impl Iterator<Item = &'a str>) -> Option<Self> {
+        let here: Vec<Self> = Self::all().collect();
+        tags.take(RANGES_MAX).filter_map(Range::parse).find_map(|range| Self::looked_up(range.text, &here))
+    }
+
     fn best_of<'a>(ranges: impl Iterator<Item = &'a str>) -> Self {
         let mut ranges: Vec<Range<'_>> = ranges.take(RANGES_MAX).filter_map(Range::parse).collect();
         ranges.sort_by_key(|range| Reverse(range.weight));
@@ -121,6 +127,16 @@ mod tests {
             ("en-GB,en-US;q=0.9,en;q=0.8,de;q=0.7", "en"),
         ] {
             assert_eq!(asked_for(&[line]), language, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_first_tag_that_is_here_is_preferred() {
+        let preferred = |tags: &str| Language::preferred(tags.split(' ')).map(Language::tag);
+        assert_eq!(preferred("fr-CA de-AT en"), Some("de"));
+        assert_eq!(preferred("en de"), Some("en"));
+        for none in ["", "fr", "*", "<script>"] {
+            assert_eq!(preferred(none), None, "{none}");
         }
     }
 

@@ -33,6 +33,12 @@ impl Page {
         Self { lang: language.tag(), dir: t!("language.dir", locale = language.tag()), base: base.into() }
     }
 
+    /// The same in the first of these languages that is here.
+    #[must_use]
+    pub(crate) fn in_one_of<'a>(&self, tags: impl Iterator<Item = &'a str>) -> Self {
+        Language::preferred(tags).map_or_else(|| self.clone(), |language| Self::new(language, &self.base))
+    }
+
     fn asked_for(headers: &HeaderMap, server: &Server) -> Self {
         Self::new(Language::asked_for(headers), server.config().issuer.path())
     }

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { DATABASES } from "./harness/database.mjs";
-import { allow, deny, signIn } from "./harness/verbs.mjs";
+import { allow, deny, signIn, signUp } from "./harness/verbs.mjs";
 import { on } from "./harness/world.mjs";
 
 for (const database of DATABASES) {
@@ -22,6 +22,25 @@ for (const database of DATABASES) {
         const tokens = await app.redeem(params.code);
         assert.equal(tokens.status, 200, JSON.stringify(tokens.body));
         assert.equal((await app.refresh(tokens.body.refresh_token)).status, 200);
+      });
+
+      test(`a newcomer makes an account on the way and gets back to the app${how}`, { javaScriptEnabled }, async ({ world, page }) => {
+        await page.goto(world.app.authorizationUrl());
+        await page.click("#sign-up-instead");
+        await signUp(page, { email: `new-${Date.now()}-${javaScriptEnabled}@example.com`, name: "New Comer", password: "correct horse" });
+        await allow(page);
+        assert.ok((await world.app.response(page)).params.code);
+      });
+
+      test(`a person chooses to go on with their account${how}`, { javaScriptEnabled }, async ({ world, page }) => {
+        const person = await world.person();
+        await page.goto(world.app.authorizationUrl());
+        await signIn(page, person);
+        await page.goto(world.app.authorizationUrl({ prompt: "select_account" }));
+        assert.match(await page.innerText("#continue"), new RegExp(person.email));
+        await page.click("#continue");
+        await allow(page);
+        assert.ok((await world.app.response(page)).params.code);
       });
 
       test(`Deny sends the person back with access_denied${how}`, { javaScriptEnabled }, async ({ world, page }) => {

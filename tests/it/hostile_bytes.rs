@@ -39,7 +39,9 @@ const ROUTES: &[&str] = &[
     "/oauth/jwks",
     "/oauth/revoke",
     "/oauth/token",
+    "/select-account",
     "/signed-out",
+    "/signup",
 ];
 
 const NAMES: &[&str] = &[
@@ -55,8 +57,10 @@ const NAMES: &[&str] = &[
     "decision",
     "email",
     "grant_type",
+    "id_token_hint",
     "login_hint",
     "max_age",
+    "name",
     "password",
     "prompt",
     "redirect_uri",
@@ -71,6 +75,7 @@ const NAMES: &[&str] = &[
     "state",
     "token",
     "token_type_hint",
+    "ui_locales",
 ];
 
 const VALUES: &[&str] = &[

@@ -117,7 +117,7 @@ on_every_backend! {
         let app = ours(server).await;
         let mut browser = server.browser();
         browser.sign_in_as_someone().await;
-        for prompt in ["sparkle", "select_account", "create", "NONE", " "] {
+        for prompt in ["sparkle", "create", "NONE", "Select_Account", " "] {
             browser.authorize(&app, &[("prompt", prompt)]).await.code();
         }
     }

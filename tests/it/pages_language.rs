@@ -7,14 +7,14 @@ use http::{Method, Request};
 use regex::Regex;
 
 use crate::{
-    harness::{Answer, Browser, Registration, TestServer},
+    harness::{Answer, Browser, Registration, TestServer, browser::PASSWORD},
     on_every_backend,
     texts::languages,
 };
 
 const GERMAN: &str = "de-AT, en;q=0.5";
 /// Chosen by a loaded server or the time of the year; unit tests render them.
-const RARE: &str = r"^(demo\.|language\.|number\.|time\.|login\.busy|consent\.until_removed_day$)";
+const RARE: &str = r"^(demo\.|language\.|number\.|time\.|login\.busy|signup\.(busy|throttled)$|consent\.until_removed_day$)";
 
 /// What a person reads of a page: text and labels, without what apps, people and developers are called.
 fn read(page: &Answer) -> String {
@@ -57,6 +57,8 @@ impl<'a> Tour<'a> {
         let mut tour = Self { server, pages: BTreeMap::new() };
         tour.flow().await;
         tour.account().await;
+        tour.newcomer().await;
+        tour.unknown_app().await;
         tour.errors().await;
         tour.throttled().await;
         tour
@@ -91,6 +93,46 @@ impl<'a> Tour<'a> {
         self.saw("signed out", &mut browser);
         browser.authorize(&native, &[]).await;
         self.saw("sign-in", &mut browser);
+    }
+
+    async fn newcomer(&mut self) {
+        let app = self.server.client("fourth").await;
+        let mut browser = self.browser();
+        browser.authorize(&app, &[("prompt", "create")]).await;
+        self.saw("sign-up", &mut browser);
+        for (name, email, called, password) in [
+            ("sign-up without e-mail", "x", "N", PASSWORD),
+            ("sign-up without name", "n@example.com", "", PASSWORD),
+            ("sign-up without password", "n@example.com", "N", "short"),
+            ("sign-up refused", "alice@example.com", "N", PASSWORD),
+        ] {
+            browser.submit("/signup", &[("email", email), ("name", called), ("password", password)]).await;
+            self.saw(name, &mut browser);
+        }
+        browser.authorize(&app, &[("prompt", "create")]).await;
+        browser.sign_up("new@example.com", PASSWORD).await;
+        browser.authorize(&app, &[("prompt", "select_account")]).await;
+        self.saw("account choice", &mut browser);
+    }
+
+    async fn unknown_app(&mut self) {
+        let uri = |name: &str| format!("https://app.example/{name}");
+        let metadata = serde_json::json!({
+            "client_uri": uri("home"), "policy_uri": uri("policy"), "tos_uri": uri("terms"), "logo_uri": uri("logo"),
+            "initiate_login_uri": uri("start"),
+        });
+        let app = self.server.register("unknown", Registration { metadata, ..Registration::by_itself() }).await;
+        let mut browser = self.browser();
+        browser.sign_in_as_someone().await;
+        browser.authorize(&app, &[]).await;
+        self.saw("consent to an unknown app", &mut browser);
+        browser.deny().await;
+        self.saw("denied", &mut browser);
+        browser.authorize(&app, &[("scope", "admin")]).await;
+        self.saw("refused", &mut browser);
+        app.code_at(&mut browser, &[]).await;
+        browser.go("/account").await;
+        self.saw("account with an app to open", &mut browser);
     }
 
     async fn throttled(&mut self) {
@@ -155,7 +197,7 @@ impl<'a> Tour<'a> {
 
 on_every_backend! {
     /// No text is hard-coded: of the English ones no page has any, and of the German ones each is on a page.
-    async fn every_page_speaks_german(server) {
+    async fn every_page_speaks_german(server, "GRANTOR_SIGN_UP__OPEN" = "true") {
         let pages = Tour::take(server).await.pages;
         let mut languages = languages();
         let (english, german) = (languages.remove("en").unwrap(), languages.remove("de").unwrap());

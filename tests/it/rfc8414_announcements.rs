@@ -192,7 +192,7 @@ on_every_backend! {
         let values = ["none", "login", "consent", "select_account", "create"];
         assert_exactly_announced(server, "prompt_values_supported", &values, async |value| {
             browser.authorize(&app, &[("prompt", value)]).await;
-            let asks = browser.is_asked_to_sign_in() || browser.is_asked_for_consent();
+            let asks = browser.is_asked_to_sign_in() || browser.is_asked_for_consent() || browser.is_asked_for_an_account();
             let refuses = nobody.server.get(&app.authorization_path(&[("prompt", value)])).await.param("error").is_some();
             asks || refuses
         })

@@ -24,14 +24,17 @@ fn assert_escaped(html: &str, times: usize) {
 }
 
 fn login(person: SigningIn<'_>, problem: Option<SignInProblem>) -> String {
-    let login = Login { page: &PAGE, app: Some(app("App")), request: Some("sealed"), person, problem };
+    let login = Login { page: &PAGE, app: Some(app("App")), request: Some("sealed"), person, sign_up_url: None, problem };
     login.render().expect("a page")
 }
 
 fn consent(app: App<'_>, scopes: &[ScopeLine<'_>], lasts: Lasts) -> String {
     let (person, other_account_url) = ("alice@example.com", "/login?request=sealed");
     let (request, bound) = ("sealed", "bound");
-    Consent { page: &PAGE, app, person, other_account_url, scopes, lasts, request, bound }.render().expect("a page")
+    let (is_self_registered, links) = (false, &[][..]);
+    Consent { page: &PAGE, app, person, other_account_url, scopes, lasts, is_self_registered, links, request, bound }
+        .render()
+        .expect("a page")
 }
 
 fn account(sessions: &[Session<'_>]) -> String {
@@ -47,10 +50,32 @@ fn login_escapes_what_others_chose() {
         app: Some(App { name: MARKUP, returns_to: Place::Host(MARKUP) }),
         request: Some(MARKUP),
         person: SigningIn::Again { email: MARKUP, other_account_url: MARKUP },
+        sign_up_url: Some(MARKUP),
         problem: None,
     }
     .render()
     .expect("a page");
+    assert_escaped(&html, 7);
+}
+
+#[test]
+fn signup_and_account_choice_escape_what_others_chose() {
+    let app = App { name: MARKUP, returns_to: Place::Host(MARKUP) };
+    let html = Signup {
+        page: &PAGE,
+        app: Some(app),
+        request: Some(MARKUP),
+        email: MARKUP,
+        name: MARKUP,
+        sign_in_url: MARKUP,
+        problem: Some(SignUpProblem::Refused),
+    }
+    .render()
+    .expect("a page");
+    // The monogram is none of it: it has letters alone.
+    assert_escaped(&html, 6);
+    let (other_account_url, request, session) = (MARKUP, MARKUP, MARKUP);
+    let html = SelectAccount { page: &PAGE, app, person: MARKUP, other_account_url, request, session }.render().expect("a page");
     assert_escaped(&html, 6);
 }
 
@@ -64,12 +89,22 @@ fn consent_escapes_what_others_chose() {
         other_account_url: MARKUP,
         scopes: &scopes,
         lasts: Lasts::UntilSignOut,
+        is_self_registered: true,
+        links: &[("tos_uri", MARKUP)],
         request: MARKUP,
         bound: MARKUP,
     }
     .render()
     .expect("a page");
-    assert_escaped(&html, 8);
+    assert_escaped(&html, 9);
+}
+
+#[test]
+fn the_way_back_escapes_what_others_chose() {
+    let refused = |way| Refused { page: &PAGE, host: MARKUP, is_denied: false, remedy: MARKUP, way }.render().expect("a page");
+    // The host (twice) and the remedy; the address, or the address and what is sent there.
+    assert_escaped(&refused(ByHand::Link(MARKUP.to_owned())), 4);
+    assert_escaped(&refused(ByHand::Form { action: MARKUP, fields: vec![("state", MARKUP)] }), 5);
 }
 
 #[test]
@@ -85,6 +120,7 @@ fn account_escapes_what_others_chose() {
             since: moment,
             last_used: Some(moment),
             grants: 2,
+            open_url: Some(MARKUP),
         }],
         app_turns: Turns::new(2, true, |_| MARKUP.to_owned()),
         sessions: &[Session { id: MARKUP, browser: Some(MARKUP), signed_in: moment, last_seen: moment, current: true }],
@@ -92,8 +128,8 @@ fn account_escapes_what_others_chose() {
     }
     .render()
     .expect("a page");
-    // The person; the app's id, name (twice), host and scope; the session's id and browser (twice); four times, twice each; two links.
-    assert_escaped(&html, 1 + 5 + 3 + 8 + 2);
+    // The person; the app's id, name (three times), host, scope and address; the session's id and browser (twice); four times, twice each; two links.
+    assert_escaped(&html, 1 + 7 + 3 + 8 + 2);
 }
 
 #[test]

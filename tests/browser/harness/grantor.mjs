@@ -56,6 +56,7 @@ export class Grantor {
       GRANTOR_MASTER_KEY: randomBytes(32).toString("base64"),
       // So short that a test can fill it.
       GRANTOR_PASSWORDS__HASHING_QUEUE: "1",
+      GRANTOR_SIGN_UP__OPEN: "true",
     };
     const log = openSync(this.#logFile, "a");
     this.#process = this.#spawn(["serve"], ["ignore", log, log]);

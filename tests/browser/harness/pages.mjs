@@ -1,7 +1,7 @@
 // Every page that a person can meet, and how to get there in a new browser.
 
 import { randomBytes } from "node:crypto";
-import { allow, assertAsksForSignIn, obtainTokens, openAccount, signIn } from "./verbs.mjs";
+import { allow, assertAsksForSignIn, obtainTokens, openAccount, signIn, signUp } from "./verbs.mjs";
 
 const BROWSERS = [
   "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
@@ -67,6 +67,31 @@ export const PAGES = {
     await page.waitForSelector("#sign-out");
     await page.goto(world.app.authorizationUrl({ prompt: "login" }));
     await page.waitForSelector("#sign-in");
+  },
+  "sign-up": async ({ world, page }) => {
+    await page.goto(world.app.authorizationUrl({ prompt: "create" }));
+    await page.waitForSelector("#sign-up");
+  },
+  "sign-up-refused": async ({ world, page }) => {
+    const { email } = await world.person(LONG_MAILBOX);
+    await page.goto(`${world.issuer}/signup`);
+    await signUp(page, { email, name: LONG_NAME, password: "correct horse" });
+    await page.waitForSelector("#problem");
+  },
+  "account-choice": async ({ world, page }) => {
+    await openAccount(page, world);
+    await signIn(page, await world.person());
+    await page.waitForSelector("#sign-out");
+    await page.goto(world.app.authorizationUrl({ prompt: "select_account" }));
+    await page.waitForSelector("#continue");
+  },
+  "account-choice-overlong": async ({ world, page }) => {
+    const app = await world.appElsewhere(LONG_NAME, LONG_ORIGIN);
+    await openAccount(page, world);
+    await signIn(page, await world.person(LONG_MAILBOX));
+    await page.waitForSelector("#sign-out");
+    await page.goto(app.authorizationUrl({ prompt: "select_account" }));
+    await page.waitForSelector("#continue");
   },
   consent: async ({ world, page }) => {
     const app = await world.appElsewhere("Photo Prints", "https://prints.example");

@@ -8,6 +8,13 @@ export async function signIn(page, { email, password }) {
   await page.click("#sign-in");
 }
 
+export async function signUp(page, { email, name, password }) {
+  await page.fill("[name=email]", email);
+  await page.fill("[name=name]", name);
+  await page.fill("[name=password]", password);
+  await page.click("#sign-up");
+}
+
 export async function allow(page) {
   await page.click("#allow");
 }

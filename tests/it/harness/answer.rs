@@ -65,6 +65,12 @@ impl Answer {
         self.assert_status(200).member("access_token")
     }
 
+    /// The ID token of a successful answer.
+    #[track_caller]
+    pub fn id_token(&self) -> String {
+        self.assert_status(200).member("id_token")
+    }
+
     /// The refresh token of a successful answer.
     #[track_caller]
     pub fn refresh_token(&self) -> String {

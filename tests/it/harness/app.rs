@@ -19,6 +19,8 @@ pub struct Registration {
     pub introspects: Vec<&'static str>,
     pub first_party: bool,
     pub rotates: bool,
+    /// Who registered it: `operator` or `self_registered`.
+    pub trust: &'static str,
     /// What it is registered with beyond the core, by the registered names (RFC 7591 §2).
     pub metadata: Value,
 }
@@ -36,6 +38,7 @@ impl Default for Registration {
             introspects: vec![],
             first_party: false,
             rotates: true,
+            trust: "operator",
             metadata: json!({}),
         }
     }
@@ -45,6 +48,11 @@ impl Registration {
     /// A browser-based app: public, at an `https` address.
     pub fn spa() -> Self {
         Self { public: true, grant_types: vec!["authorization_code", "refresh_token"], ..Self::default() }
+    }
+
+    /// A web app that nobody here knows.
+    pub fn by_itself() -> Self {
+        Self { trust: "self_registered", ..Self::default() }
     }
 
     /// A native app: public, on loopback.
@@ -192,13 +200,14 @@ async fn insert_client(database: &Database, id: &str, secret: Option<&str>, regi
         .execute(&format!(
             "INSERT INTO clients (id, name, client_type, application_type, redirect_uris, grant_types, scope, resources, introspects, \
              first_party_at, trust, refresh_rotation, created_at, metadata) VALUES ('{id}', 'The {id}', '{client_type}', '{}', '{}', '{}', '{}', '{}', '{}', \
-             {first_party_at}, 'operator', '{rotation}', {at}, '{}')",
+             {first_party_at}, '{}', '{rotation}', {at}, '{}')",
             registration.application_type,
             text(&json!(registration.redirect_uris)),
             text(&json!(registration.grant_types)),
             registration.scope,
             text(&json!(registration.resources)),
             text(&json!(registration.introspects)),
+            registration.trust,
             text(&registration.metadata),
         ))
         .await;

@@ -177,6 +177,22 @@ impl<'a> Browser<'a> {
         person
     }
 
+    /// Fills in the sign-up form that it shows.
+    pub async fn sign_up(&mut self, email: &str, password: &str) -> &Answer {
+        let mut form = self.page().fields();
+        form.extend(
+            [("email", email), ("name", "New Comer"), ("password", password)].map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.submit("/signup", &form).await
+    }
+
+    /// Goes on with the account that it shows.
+    pub async fn choose_account(&mut self) -> &Answer {
+        let (request, session) = (self.page().field("request"), self.page().field("session"));
+        self.submit("/select-account", &[("request", &request), ("session", &session)]).await
+    }
+
     /// Presses Allow on the consent form that it shows.
     pub async fn allow(&mut self) -> &Answer {
         self.decide("allow").await

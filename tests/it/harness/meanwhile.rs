@@ -56,6 +56,16 @@ impl Browser<'_> {
         self.page().status == 200 && self.page().body.contains("id=\"allow\"")
     }
 
+    /// Whether it asks which account it shall be.
+    pub fn is_asked_for_an_account(&self) -> bool {
+        self.page().status == 200 && self.page().body.contains("id=\"another\"")
+    }
+
+    /// Whether it shows the sign-up form.
+    pub fn is_asked_to_sign_up(&self) -> bool {
+        self.page().status == 200 && self.page().body.contains("id=\"sign-up\"")
+    }
+
     /// Whether it shows the sign-in form.
     pub fn is_asked_to_sign_in(&self) -> bool {
         self.page().status == 200 && self.page().body.contains("id=\"sign-in\"")
