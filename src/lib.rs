@@ -46,6 +46,9 @@ mod declared;
 /// How clients prove who they are.
 mod client_auth;
 
+/// Signing out, and who is told.
+mod logout;
+
 /// What the person must still do.
 mod interaction;
 

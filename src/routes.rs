@@ -10,13 +10,13 @@ use axum::{
 };
 
 use crate::{
-    endpoints::{authorize, health, introspect, jwks, metadata, method_not_allowed, revoke, token, webfinger},
+    endpoints::{authorize, end_session, health, introspect, jwks, metadata, method_not_allowed, revoke, token, webfinger},
     error::Error,
     oauth::metadata::{paths, places},
     pages::{
         self, account, consent,
         error::{self, PageError},
-        login, select_account, signed_out, signup,
+        login, select_account, sign_out, signed_out, signup,
     },
     server::Server,
     web::{
@@ -98,11 +98,13 @@ fn for_people(server: &Server) -> Router<Server> {
         .route("/account/sign-out-everywhere", post(account::sign_out_everywhere))
         .route("/account/sessions/end", post(account::end_session))
         .route("/account/apps/end", post(account::end_app))
+        .route("/sign-out", get(sign_out::get).head(authorize::head).post(sign_out::post))
         .route("/signed-out", get(signed_out::get))
         .layer(from_fn_with_state(server.clone(), pages::refuse_cross_site));
     let visited = Router::new()
         // Always asked for by other sites: what it takes is not decided by where a request comes from.
         .route(paths::AUTHORIZE, get(authorize::get).head(authorize::head).post(authorize::post))
+        .route(paths::END_SESSION, get(end_session::get).head(authorize::head).post(end_session::post))
         .merge(with_forms)
         .method_not_allowed_fallback(async || PageError::method_not_allowed())
         .layer(session::layer(server))

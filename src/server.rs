@@ -19,6 +19,7 @@ use std::{
 use anyhow::{Context, bail};
 use base64::prelude::{BASE64_STANDARD, Engine};
 use moka::future::Cache;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::{
@@ -40,6 +41,8 @@ const CLIENT_TIME_TO_LIVE: Duration = Duration::from_millis(500);
 const CLIENTS_IN_MEMORY: u64 = 10_000;
 /// How many may wait to sign in to one account from one network.
 const SIGN_INS_IN_LINE: usize = 64;
+/// How many sign-outs may tell clients at the same time, beside the job that does.
+const TELLINGS: usize = 16;
 
 /// A handle on everything that requests share. Clones are cheap.
 #[derive(Clone)]
@@ -54,6 +57,7 @@ struct Inner {
     clients: Cache<ClientId, Option<Arc<Client>>>,
     hashing: HashingGate,
     sign_ins: Arc<Turns<Parties>>,
+    tellings: Arc<Semaphore>,
     metadata: Document,
     outbound: Outbound,
     remote_keys: RemoteKeys,
@@ -91,6 +95,7 @@ impl Server {
             outbound,
             hashing: HashingGate::new(config.passwords.hashing_threads, config.passwords.hashing_queue),
             sign_ins: Turns::new(SIGN_INS_IN_LINE),
+            tellings: Arc::new(Semaphore::new(TELLINGS)),
             clients: Cache::builder().max_capacity(CLIENTS_IN_MEMORY).time_to_live(CLIENT_TIME_TO_LIVE).build(),
             metadata: Document::new(serde_json::to_string(&metadata(&config))?),
             node: secret::new_id(clock.now()),
@@ -135,6 +140,11 @@ impl Server {
     /// The turns of those who sign in to one account from one network.
     pub(crate) fn sign_ins(&self) -> &Arc<Turns<Parties>> {
         &self.0.sign_ins
+    }
+
+    /// The places of those who sign out and tell clients of it.
+    pub(crate) fn tellings(&self) -> &Arc<Semaphore> {
+        &self.0.tellings
     }
 
     pub(crate) fn metadata(&self) -> &Document {

@@ -369,8 +369,8 @@ impl One {
         let json = self.common.json;
         let revoked = self.with_person(async |server, person| {
             let event = event(server, AuditName::SessionsRevoked, person.id);
-            let sessions = server.store().write(RevokeSessions { person_id: person.id, event }).await?;
-            Ok((person, sessions))
+            let revoked = server.store().write(RevokeSessions { person_id: person.id, event }).await?;
+            Ok((person, revoked.sessions))
         });
         let (person, sessions) = revoked.await?;
         report(&person, "sessions_revoked", &format!("is signed out of {sessions} browser session(s)"), json)

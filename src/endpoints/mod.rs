@@ -1,6 +1,7 @@
 //! The endpoints of the specifications, one file each. Handlers are named after the HTTP method.
 
 pub(crate) mod authorize;
+pub(crate) mod end_session;
 pub(crate) mod health;
 pub(crate) mod introspect;
 pub(crate) mod jwks;

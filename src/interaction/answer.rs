@@ -7,13 +7,17 @@ use crate::{
     audit::{Actor, AuditEvent, AuditName, Origin},
     clock::Timestamp,
     error::{Error, Result},
-    oauth::{AuthorizationRequest, ErrorCode, OAuthError, Scope, authorization_request::Reply, scope::OFFLINE_ACCESS},
+    oauth::{
+        AuthorizationRequest, ErrorCode, OAuthError, Scope,
+        authorization_request::Reply,
+        scope::{OFFLINE_ACCESS, OPENID},
+    },
     secret::Secret,
     server::Server,
     store::{
         Swapped,
         audit_events::RecordEvent,
-        authorization_codes::{AuthorizationCode, InsertAuthorizationCode},
+        authorization_codes::{AuthorizationCode, InsertAuthorizationCode, InsertCodeOfSessionClient},
         browser_sessions::BrowserSession,
         consents::{Consent, GiveConsent},
     },
@@ -183,6 +187,7 @@ async fn issue_code(
     let code = Secret::generate();
     let scope = granted_scope(request, consent);
     let lives_on = scope.contains(OFFLINE_ACCESS);
+    let hears_of_logout = scope.contains(OPENID) && request.client.metadata.hears_of_logout();
     let insert = InsertAuthorizationCode {
         code: AuthorizationCode {
             hash: code.hash(),
@@ -204,6 +209,12 @@ async fn issue_code(
         issued_at: session.id,
         consent_given_at,
     };
-    let inserted = server.store().write(insert).await?;
+    let inserted = if hears_of_logout {
+        // No session lasts longer, unless the person signs in again in it.
+        let remembered_until = now.after(server.config().session.ttl);
+        server.store().write(InsertCodeOfSessionClient { insert, remembered_until }).await?
+    } else {
+        server.store().write(insert).await?
+    };
     Ok((inserted == Swapped::Done).then_some(code))
 }

@@ -5,33 +5,57 @@ pub(crate) mod rotate_keys;
 
 use std::time::Duration;
 
+use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::{error::Result, server::Server};
+use crate::{error::Result, logout::backchannel, server::Server};
 
 /// How often this node looks whether a job is due.
 const TICK: Duration = Duration::from_secs(30);
 
-/// Runs what is due until `stop`.
+/// How often this node looks whether a client is to be told of a logout that a command or another node did not tell it of.
+const LOGOUT_TICK: Duration = Duration::from_secs(1);
+
+/// Runs what is due until `stop`. Clients that are slow to answer hold nothing else up.
 pub(crate) async fn work(server: Server, stop: CancellationToken) {
-    let mut ticks = tokio::time::interval(tick(server.config().keys.rotation_interval));
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = ticks.tick() => {}
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = run_due(&server) => {}
-        }
-    }
+    let maintaining = async {
+        let mut ticks = every(tick(server.config().keys.rotation_interval));
+        let mut turn = async || {
+            ticks.tick().await;
+            maintain(&server).await;
+        };
+        while stop.run_until_cancelled(turn()).await.is_some() {}
+    };
+    let telling = async {
+        let mut ticks = every(LOGOUT_TICK);
+        let mut turn = async || {
+            ticks.tick().await;
+            tell_of_logouts(&server).await;
+        };
+        while stop.run_until_cancelled(turn()).await.is_some() {}
+    };
+    tokio::join!(maintaining, telling);
+}
+
+fn every(period: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }
 
 /// Does what is due now. What fails is logged, and runs again later.
 pub async fn run_due(server: &Server) {
+    tell_of_logouts(server).await;
+    maintain(server).await;
+}
+
+async fn maintain(server: &Server) {
     told("purge_expired", purge_expired::run(server).await);
     told("rotate_keys", rotate_keys::run(server).await);
+}
+
+async fn tell_of_logouts(server: &Server) {
+    told("tell_of_logouts", backchannel::tell_due(server).await);
 }
 
 fn told(job: &'static str, done: Result<()>) {

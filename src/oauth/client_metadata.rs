@@ -121,6 +121,11 @@ impl ClientMetadata {
         // Whatever else a registration holds is no address of a page.
         here.filter(|(_, address)| address.starts_with("https://") || address.starts_with("http://")).collect()
     }
+
+    /// Whether it is to be told when a session ends (`OpenID` Back-Channel Logout §2.2, Front-Channel Logout §2).
+    pub const fn hears_of_logout(&self) -> bool {
+        self.backchannel_logout_uri.is_some() || self.frontchannel_logout_uri.is_some()
+    }
 }
 
 /// Whether a person is the same to every client (`OpenID` Core §8).

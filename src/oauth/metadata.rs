@@ -13,6 +13,7 @@ use super::{
 /// The paths of the protocol endpoints, behind the issuer.
 pub mod paths {
     pub const AUTHORIZE: &str = "/oauth/authorize";
+    pub const END_SESSION: &str = "/oauth/logout";
     pub const INTROSPECT: &str = "/oauth/introspect";
     pub const JWKS: &str = "/oauth/jwks";
     pub const METADATA: &str = "/.well-known/oauth-authorization-server";
@@ -51,6 +52,7 @@ pub struct Offer<'a> {
 pub fn document(offer: &Offer<'_>) -> Map<String, Value> {
     let mut members = authorization_server(offer);
     members.extend(openid_provider(offer));
+    members.extend(logout(offer));
     members.retain(|_, value| !value.is_null() && value.as_array().is_none_or(|values| !values.is_empty()));
     members
 }
@@ -93,6 +95,17 @@ fn openid_provider(offer: &Offer<'_>) -> Map<String, Value> {
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
         "require_request_uri_registration": false,
+    }))
+}
+
+/// RP-Initiated Logout §2.1, Back-Channel Logout §2.1, Front-Channel Logout §3. Session Management is not supported.
+fn logout(offer: &Offer<'_>) -> Map<String, Value> {
+    members(json!({
+        "end_session_endpoint": offer.issuer.url(paths::END_SESSION),
+        "backchannel_logout_supported": true,
+        "backchannel_logout_session_supported": true,
+        "frontchannel_logout_supported": true,
+        "frontchannel_logout_session_supported": true,
     }))
 }
 

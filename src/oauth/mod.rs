@@ -36,7 +36,7 @@ pub use grant_type::GrantType;
 pub use issuer::Issuer;
 pub use jws_algorithm::JwsAlgorithm;
 pub use params::Params;
-pub use redirect_uri::{RedirectUri, ReturnAddress};
+pub use redirect_uri::{PostLogoutAddress, RedirectUri, ReturnAddress};
 pub use resource::Resource;
 pub use response_mode::ResponseMode;
 pub use scope::Scope;

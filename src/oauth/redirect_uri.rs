@@ -8,6 +8,7 @@ use url::Url;
 use super::{
     client::{ApplicationType, ClientType},
     issuer::is_loopback,
+    params,
 };
 
 /// A registered redirect URI, kept and compared byte for byte.
@@ -178,6 +179,33 @@ impl ReturnAddress {
     }
 }
 
+/// Where a person may be sent after signing out (`OpenID` RP-Initiated Logout §3). Made only from a registered
+/// `post_logout_redirect_uris`, so holding one is the proof that redirecting is safe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostLogoutAddress(ReturnAddress);
+
+impl PostLogoutAddress {
+    /// §3: the address must be one of those registered, byte for byte. One that a browser would run instead of visiting is none.
+    pub fn accept(registered: &[String], requested: &str) -> Option<Self> {
+        let is_registered = registered.iter().any(|uri| uri == requested);
+        let is_place = requested.split_once(':').is_some_and(|(scheme, _)| matches!(scheme, "https" | "http") || scheme.contains('.'));
+        (is_registered && is_place).then(|| Self(ReturnAddress(requested.to_owned())))
+    }
+
+    /// With the `state` that the app sent, behind the address's own query (§2).
+    pub fn url(&self, state: Option<&str>) -> String {
+        match state {
+            Some(state) => self.0.with_query(&params::encode([("state", state.into())])),
+            None => self.0.as_str().to_owned(),
+        }
+    }
+
+    /// What a person can recognise.
+    pub fn display_host(&self) -> &str {
+        self.0.display_host()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -310,6 +338,22 @@ mod tests {
         #[test]
         fn any_text_is_registered_or_refused(text in "\\PC{0,60}") {
             let _ = public(&text);
+        }
+    }
+
+    /// RP-Initiated Logout §3.
+    #[test]
+    fn a_post_logout_address_is_a_registered_one_byte_for_byte() {
+        let registered = ["https://app.example/out?a=1", "com.example.app:/out", "javascript:alert(1)"].map(str::to_owned);
+        let accept = |requested| PostLogoutAddress::accept(&registered, requested);
+        let address = accept("https://app.example/out?a=1").unwrap();
+        assert_eq!(address.url(Some("a&b")), "https://app.example/out?a=1&state=a%26b");
+        assert_eq!((address.url(None).as_str(), address.display_host()), ("https://app.example/out?a=1", "app.example"));
+        assert_eq!(accept("com.example.app:/out").unwrap().display_host(), "com.example.app");
+        for requested in
+            ["https://app.example/out?a=1&b=2", "https://app.example/out", "https://APP.example/out?a=1", "javascript:alert(1)"]
+        {
+            assert_eq!(accept(requested), None, "{requested}");
         }
     }
 }

@@ -11,6 +11,7 @@ use super::{
     browser_name,
     error::PageError,
     flow, form, render,
+    signed_out::{self, SignedOut},
     views::{Account, AppAccess, Moment, ScopeLine, Session, Turns},
     words,
 };
@@ -67,24 +68,35 @@ pub(crate) async fn get(
 }
 
 /// `POST /account/sign-out`
-pub(crate) async fn sign_out(State(server): State<Server>, caller: Caller, mut browser: Browser) -> Result<Response, PageError> {
-    browser.sign_out(&server, &caller).await?;
-    Ok(see_other("/signed-out")?)
+pub(crate) async fn sign_out(
+    State(server): State<Server>,
+    caller: Caller,
+    page: Page,
+    mut browser: Browser,
+) -> Result<Response, PageError> {
+    let notices = browser.sign_out(&server, &caller, None).await?;
+    Ok(signed_out::follow(&server, &page, &SignedOut::here(&notices)).await?)
 }
 
 /// `POST /account/sign-out-everywhere`
-pub(crate) async fn sign_out_everywhere(State(server): State<Server>, caller: Caller, mut browser: Browser) -> Result<Response, PageError> {
+pub(crate) async fn sign_out_everywhere(
+    State(server): State<Server>,
+    caller: Caller,
+    page: Page,
+    mut browser: Browser,
+) -> Result<Response, PageError> {
     if browser.session.is_none() {
         return Ok(see_other("/login")?);
     }
-    browser.sign_out_everywhere(&server, &caller).await?;
-    Ok(see_other("/signed-out?everywhere=1")?)
+    let notices = browser.sign_out_everywhere(&server, &caller).await?;
+    Ok(signed_out::follow(&server, &page, &SignedOut { everywhere: true, ..SignedOut::here(&notices) }).await?)
 }
 
 /// `POST /account/sessions/end`
 pub(crate) async fn end_session(
     State(server): State<Server>,
     caller: Caller,
+    page: Page,
     mut browser: Browser,
     request: Request,
 ) -> Result<Response, PageError> {
@@ -92,10 +104,10 @@ pub(crate) async fn end_session(
     let Some(current) = &browser.session else { return Ok(see_other("/login")?) };
     let id: Uuid = params.required("session")?.parse().map_err(|_| OAuthError::invalid_request("'session' is not the id of a session."))?;
     if id == current.id {
-        browser.sign_out(&server, &caller).await?;
-        return Ok(see_other("/signed-out")?);
+        let notices = browser.sign_out(&server, &caller, None).await?;
+        return Ok(signed_out::follow(&server, &page, &SignedOut::here(&notices)).await?);
     }
-    session::end(&server, current.person_id, id, &caller).await?;
+    session::end_other(&server, current.person_id, id, &caller).await?;
     Ok(see_other("/account")?)
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod error;
 pub(crate) mod flow;
 pub(crate) mod login;
 pub(crate) mod select_account;
+pub(crate) mod sign_out;
 pub(crate) mod signed_out;
 pub(crate) mod signup;
 

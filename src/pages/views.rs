@@ -274,21 +274,6 @@ pub(crate) enum Lasts {
     },
 }
 
-/// After signing out.
-#[derive(Template)]
-#[template(path = "signed_out.html")]
-pub(crate) struct SignedOut<'a> {
-    pub(crate) page: &'a Page,
-    /// Of every browser, not of this one alone.
-    pub(crate) everywhere: bool,
-}
-
-impl SignedOut<'_> {
-    fn title(&self) -> Cow<'static, str> {
-        if self.everywhere { t!("signed_out.everywhere", locale = self.page.lang) } else { t!("signed_out.title", locale = self.page.lang) }
-    }
-}
-
 /// A fixed sentence, the id under which the log knows more, and for developers what to change.
 #[derive(Template)]
 #[template(path = "error.html")]
@@ -412,6 +397,10 @@ impl Session<'_> {
         self.browser.map_or_else(|| t!("account.unknown_browser", locale = lang), Cow::Borrowed)
     }
 }
+
+mod signing_out;
+
+pub(crate) use signing_out::{Onward, SignOut, SignedOut};
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{
     Store, Swapped,
     backend::{Conn, Extent, Verb, read, run},
+    session_clients::{self, SessionClient},
 };
 use crate::{
     clock::Timestamp,
@@ -149,5 +150,32 @@ impl Verb for InsertAuthorizationCode {
             .bind(code.claims_request.as_ref().map(Json))
             .execute(db).await?.rows_affected());
         Ok(Swapped::from_rows(inserted))
+    }
+}
+
+/// Issues a code to a client that is to be told when the session ends (`OpenID` Back-Channel Logout §2.3), and notes that.
+pub(crate) struct InsertCodeOfSessionClient {
+    pub insert: InsertAuthorizationCode,
+    /// When the client can be forgotten, unless the session lives on.
+    pub remembered_until: Timestamp,
+}
+
+impl Verb for InsertCodeOfSessionClient {
+    type Told = Swapped;
+    const EXTENT: Extent = Extent::Several;
+
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<Swapped> {
+        let inserted = self.insert.run(conn).await?;
+        if inserted == Swapped::Done {
+            let code = &self.insert.code;
+            let client = SessionClient {
+                session_id: self.insert.issued_at,
+                client_id: &code.client_id,
+                person_id: code.person_id,
+                expires_at: self.remembered_until,
+            };
+            session_clients::remember(conn, &client).await?;
+        }
+        Ok(inserted)
     }
 }

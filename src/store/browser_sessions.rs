@@ -8,6 +8,7 @@ use super::{
     Store, Swapped, Window,
     audit_events::{self, bind_event, insert_event},
     backend::{Conn, Extent, Verb, read, run},
+    session_clients::{self, Ended, LogoutNotice},
 };
 use crate::{audit::AuditEvent, clock::Timestamp, error::Result, secret::SecretHash};
 
@@ -169,7 +170,7 @@ impl Verb for TouchSession {
     }
 }
 
-/// Signs a person out of one session, and ends the grants that end with it.
+/// Signs a person out of one session, and ends the grants that end with it; tells which clients are to be told.
 pub(crate) struct EndSession {
     pub id: Uuid,
     /// Only this person's session is ended.
@@ -178,31 +179,36 @@ pub(crate) struct EndSession {
 }
 
 impl Verb for EndSession {
-    type Told = ();
+    type Told = Vec<LogoutNotice>;
     const EXTENT: Extent = Extent::Several;
 
-    async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<Vec<LogoutNotice>> {
         const OWN: &str = "SELECT id FROM browser_sessions WHERE id = $1 AND person_id = $2";
         let own: Option<Uuid> = run!(conn, db => sqlx::query_scalar(OWN).bind(self.id).bind(self.person_id).fetch_optional(db).await?);
-        if let Some(id) = own {
-            end_session(conn, id, self.event.at).await?;
-            audit_events::insert(conn, &self.event).await?;
-        }
-        Ok(())
+        let Some(id) = own else { return Ok(Vec::new()) };
+        let notices = end_session(conn, id, self.event.at).await?;
+        audit_events::insert(conn, &self.event).await?;
+        Ok(notices)
     }
 }
 
-/// Signs a person out everywhere, and ends the grants that end with a session; tells how many sessions there were.
+/// What ended when a person was signed out everywhere.
+pub(crate) struct Revoked {
+    pub sessions: u64,
+    pub notices: Vec<LogoutNotice>,
+}
+
+/// Signs a person out everywhere, and ends the grants that end with a session.
 pub(crate) struct RevokeSessions {
     pub person_id: Uuid,
     pub event: AuditEvent,
 }
 
 impl Verb for RevokeSessions {
-    type Told = u64;
+    type Told = Revoked;
     const EXTENT: Extent = Extent::Several;
 
-    async fn run(&self, conn: &mut Conn<'_>) -> Result<u64> {
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<Revoked> {
         // The sessions first: a code that is redeemed meanwhile waits for its row.
         const SESSIONS: &str = "DELETE FROM browser_sessions WHERE person_id = $1";
         const CODES: &str = "DELETE FROM authorization_codes WHERE person_id = $1 AND session_id IS NOT NULL";
@@ -211,18 +217,19 @@ impl Verb for RevokeSessions {
         let sessions = run!(conn, db => sqlx::query(SESSIONS).bind(self.person_id).execute(db).await?.rows_affected());
         run!(conn, db => sqlx::query(CODES).bind(self.person_id).execute(db).await.map(drop)?);
         run!(conn, db => sqlx::query(REVOKE).bind(self.person_id).bind(self.event.at).execute(db).await.map(drop)?);
+        let notices = session_clients::end(conn, Ended::AllOf(self.person_id), self.event.at).await?;
         audit_events::insert(conn, &self.event).await?;
-        Ok(sessions)
+        Ok(Revoked { sessions, notices })
     }
 }
 
 /// The session first: a code that is redeemed meanwhile waits for its row.
-async fn end_session(conn: &mut Conn<'_>, id: Uuid, now: Timestamp) -> Result<()> {
+async fn end_session(conn: &mut Conn<'_>, id: Uuid, now: Timestamp) -> Result<Vec<LogoutNotice>> {
     const DELETES: [&str; 2] = ["DELETE FROM browser_sessions WHERE id = $1", "DELETE FROM authorization_codes WHERE session_id = $1"];
     const REVOKE: &str = "UPDATE grants SET revoked_at = $2 WHERE session_id = $1 AND revoked_at IS NULL";
     for delete in DELETES {
         run!(conn, db => sqlx::query(delete).bind(id).execute(db).await.map(drop)?);
     }
     run!(conn, db => sqlx::query(REVOKE).bind(id).bind(now).execute(db).await.map(drop)?);
-    Ok(())
+    session_clients::end(conn, Ended::Session(id), now).await
 }

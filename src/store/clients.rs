@@ -365,7 +365,11 @@ impl Verb for DeleteClient {
     const EXTENT: Extent = Extent::Several;
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<Saved> {
-        const DELETES: [&str; 2] = ["DELETE FROM authorization_codes WHERE client_id = $1", "DELETE FROM grants WHERE client_id = $1"];
+        const DELETES: [&str; 3] = [
+            "DELETE FROM authorization_codes WHERE client_id = $1",
+            "DELETE FROM grants WHERE client_id = $1",
+            "DELETE FROM session_clients WHERE client_id = $1",
+        ];
         let id = self.client_id.as_str();
         for delete in DELETES {
             run!(conn, db => sqlx::query(delete).bind(id).execute(db).await.map(drop)?);

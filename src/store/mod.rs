@@ -20,6 +20,7 @@ pub(crate) mod keys;
 pub(crate) mod people;
 pub(crate) mod purge;
 pub(crate) mod revoked_tokens;
+pub(crate) mod session_clients;
 pub(crate) mod settings;
 pub(crate) mod throttles;
 

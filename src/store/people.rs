@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{
     Saved, Store, Swapped, audit_events,
     backend::{Conn, Extent, Verb, read, run},
+    session_clients::{self, Ended},
     throttles,
 };
 use crate::{
@@ -304,6 +305,7 @@ impl Verb for DeletePerson {
         for delete in DELETES {
             run!(conn, db => sqlx::query(delete).bind(self.person_id).execute(db).await.map(drop)?);
         }
+        session_clients::end(conn, Ended::AllOf(self.person_id), self.event.at).await?;
         audit_events::insert(conn, &self.event).await
     }
 }
@@ -317,5 +319,6 @@ async fn end_everything(conn: &mut Conn<'_>, person_id: Uuid, now: Timestamp) ->
         run!(conn, db => sqlx::query(delete).bind(person_id).execute(db).await.map(drop)?);
     }
     run!(conn, db => sqlx::query(REVOKE).bind(person_id).bind(now).execute(db).await.map(drop)?);
+    session_clients::end(conn, Ended::AllOf(person_id), now).await?;
     Ok(())
 }

@@ -19,13 +19,21 @@ pub(crate) enum Expiring {
     BrowserSessions,
     Grants,
     RevokedTokens,
+    SessionClients,
     Throttles,
 }
 
 impl Expiring {
     /// Every table whose rows expire.
-    pub(crate) const ALL: &[Self] =
-        &[Self::AuthorizationCodes, Self::AuthorizationRequests, Self::BrowserSessions, Self::Grants, Self::RevokedTokens, Self::Throttles];
+    pub(crate) const ALL: &[Self] = &[
+        Self::AuthorizationCodes,
+        Self::AuthorizationRequests,
+        Self::BrowserSessions,
+        Self::Grants,
+        Self::RevokedTokens,
+        Self::SessionClients,
+        Self::Throttles,
+    ];
 
     /// How long a row is kept behind its end: long enough for clocks of several nodes that differ.
     pub(crate) const KEPT_FOR: Duration = Duration::from_mins(10);
@@ -44,6 +52,11 @@ impl Expiring {
             Self::Grants => "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < $1 LIMIT $2)",
             Self::RevokedTokens => {
                 "DELETE FROM revoked_tokens WHERE jti IN (SELECT jti FROM revoked_tokens WHERE expires_at < $1 LIMIT $2)"
+            }
+            // Who signs in again goes on with the session.
+            Self::SessionClients => {
+                "DELETE FROM session_clients WHERE (session_id, client_id) IN (SELECT session_id, client_id FROM session_clients AS told \
+                 WHERE expires_at < $1 AND NOT EXISTS (SELECT 1 FROM browser_sessions WHERE browser_sessions.id = told.session_id) LIMIT $2)"
             }
             Self::Throttles => match conn {
                 Conn::Sqlite(_) => delete_throttles!("WHERE expires_at < $1 LIMIT $2", ""),

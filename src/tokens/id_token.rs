@@ -41,11 +41,16 @@ struct IdTokenClaims<'a> {
     sid: Option<Uuid>,
 }
 
+/// What the ID tokens of a client, and its logout tokens, are signed with.
+pub(super) fn algorithm(client: &Client) -> Algorithm {
+    client.metadata.id_token_signed_response_alg.unwrap_or(DEFAULT_ALGORITHM)
+}
+
 /// Signs the ID token that goes with an access token. At refresh there is no `nonce` (§12.2).
 pub(crate) async fn issue(server: &Server, client: &Client, grant: &Grant, nonce: Option<&str>, access_token: &str) -> Result<String> {
     let config = server.config();
     let now = server.clock().now();
-    let algorithm = client.metadata.id_token_signed_response_alg.unwrap_or(DEFAULT_ALGORITHM);
+    let algorithm = algorithm(client);
     let claims = IdTokenClaims {
         iss: config.issuer.as_str(),
         sub: subject::of(server, client, grant.person_id).await?,

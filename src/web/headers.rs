@@ -1,5 +1,7 @@
 //! Headers that protect pages (OAuth 2.1 §7.11, RFC 6797) and every other answer.
 
+use std::{collections::BTreeSet, time::Duration};
+
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use tower::util::MapResponseLayer;
@@ -21,10 +23,13 @@ pub(crate) enum ContentPolicy {
     Account,
 }
 
+/// Nothing is loaded but our own style sheet and pictures.
+const FLOW: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'";
+
 impl ContentPolicy {
     const fn value(self) -> HeaderValue {
         HeaderValue::from_static(match self {
-            Self::Flow => "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'",
+            Self::Flow => FLOW,
             Self::FormPost => {
                 "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
             }
@@ -48,6 +53,21 @@ pub(crate) fn protect_page(mut response: Response, policy: ContentPolicy) -> Res
     }
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
+}
+
+/// Lets a page of the flow show frames from these origins, and from nowhere else.
+pub(crate) fn with_frames(mut response: Response, origins: &BTreeSet<&str>) -> Result<Response> {
+    let origins: Vec<&str> = origins.iter().copied().collect();
+    let policy = HeaderValue::try_from(format!("{FLOW}; frame-src {}", origins.join(" "))).map_err(Error::internal)?;
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    Ok(response)
+}
+
+/// Sends the browser on after a while, if the person does not go before.
+pub(crate) fn with_refresh(mut response: Response, after: Duration, location: &str) -> Result<Response> {
+    let refresh = HeaderValue::try_from(format!("{};url={location}", after.as_secs())).map_err(Error::internal)?;
+    response.headers_mut().insert(header::REFRESH, refresh);
+    Ok(response)
 }
 
 /// A redirect that the browser follows with GET (OAuth 2.1 §7.5.3: never 307). Nobody keeps it: it may carry a code.

@@ -23,13 +23,15 @@ use crate::{
     audit::{Actor, AuditEvent, AuditName},
     clock::Timestamp,
     error::{Error, Result},
+    logout::backchannel,
     oauth::{ClientId, Issuer},
     secret::{self, SecretHash},
     server::Server,
     store::{
         Swapped,
-        browser_sessions::{BeginSession, BrowserSession, EndSession, RevokeSessions, TouchSession},
+        browser_sessions::{BeginSession, BrowserSession, EndSession, RevokeSessions, Revoked, TouchSession},
         people::Person,
+        session_clients::LogoutNotice,
     },
 };
 
@@ -177,23 +179,27 @@ impl Browser {
         Ok(Some(self.session.insert(session).clone()))
     }
 
-    /// Signs the person out of this browser, and ends what ends with the session.
-    pub(crate) async fn sign_out(&mut self, server: &Server, caller: &Caller) -> Result<()> {
-        if let Some(session) = self.session.take() {
-            end(server, session.person_id, session.id, caller).await?;
-        }
-        self.forget().await
+    /// Signs the person out of this browser, and ends what ends with the session; `client_id` is the client that asked for it.
+    /// Tells which clients heard of it, or will.
+    pub(crate) async fn sign_out(&mut self, server: &Server, caller: &Caller, client_id: Option<&ClientId>) -> Result<Vec<LogoutNotice>> {
+        let notices = match self.session.take() {
+            Some(session) => write_end(server, session.person_id, session.id, caller, client_id).await?,
+            None => Vec::new(),
+        };
+        self.forget().await?;
+        Ok(notices)
     }
 
-    /// Signs the person out of this browser and of every other.
-    pub(crate) async fn sign_out_everywhere(&mut self, server: &Server, caller: &Caller) -> Result<()> {
-        if let Some(session) = self.session.take() {
-            let person_id = session.person_id;
-            let now = server.clock().now();
-            let event = AuditEvent::new(now, AuditName::SessionsRevoked, Actor::Person(person_id), caller.origin).about(person_id);
-            server.store().write(RevokeSessions { person_id, event }).await?;
-        }
-        self.forget().await
+    /// Signs the person out of this browser and of every other. Tells which clients of this browser heard of it, or will.
+    pub(crate) async fn sign_out_everywhere(&mut self, server: &Server, caller: &Caller) -> Result<Vec<LogoutNotice>> {
+        let Some(session) = self.session.take() else { return Ok(Vec::new()) };
+        let person_id = session.person_id;
+        let event = AuditEvent::new(server.clock().now(), AuditName::SessionsRevoked, Actor::Person(person_id), caller.origin);
+        let Revoked { notices, .. } = server.store().write(RevokeSessions { person_id, event: event.about(person_id) }).await?;
+        let here = notices.iter().filter(|notice| notice.session_id == session.id).cloned().collect();
+        backchannel::tell_now(server, notices).await;
+        self.forget().await?;
+        Ok(here)
     }
 
     /// Takes the cookie away.
@@ -202,10 +208,18 @@ impl Browser {
     }
 }
 
-/// Ends one session of a person, at this browser or another.
-pub(crate) async fn end(server: &Server, person_id: Uuid, id: Uuid, caller: &Caller) -> Result<()> {
-    let event = AuditEvent::new(server.clock().now(), AuditName::SessionEnded, Actor::Person(person_id), caller.origin).about(person_id);
-    server.store().write(EndSession { id, person_id, event }).await
+/// Ends one session of a person, at another browser.
+pub(crate) async fn end_other(server: &Server, person_id: Uuid, id: Uuid, caller: &Caller) -> Result<()> {
+    write_end(server, person_id, id, caller, None).await.map(drop)
+}
+
+async fn write_end(server: &Server, person_id: Uuid, id: Uuid, caller: &Caller, client_id: Option<&ClientId>) -> Result<Vec<LogoutNotice>> {
+    let mut event =
+        AuditEvent::new(server.clock().now(), AuditName::SessionEnded, Actor::Person(person_id), caller.origin).about(person_id);
+    event.client_id = client_id.cloned();
+    let notices = server.store().write(EndSession { id, person_id, event }).await?;
+    backchannel::tell_now(server, notices.clone()).await;
+    Ok(notices)
 }
 
 /// `tower-sessions`' view of `browser_sessions`.

@@ -25,7 +25,7 @@ const ORDER: &[&[&str]] = &[
     &["tokens", "accounts"],
     &["declared"],
     &["client_auth"],
-    &["interaction", "grants"],
+    &["logout", "interaction", "grants"],
     &["web"],
     &["response_modes"],
     &["pages"],

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     harness::{
-        Answer, App, Backend, TestServer,
+        Answer, App, Backend, Registration, TestServer,
         browser::PASSWORD,
         process::{run, run_with_input},
+        relying_party::RelyingParty,
     },
     on_every_backend,
     security_md::{Table, document},
@@ -160,6 +161,29 @@ async fn of_clients(watch: &mut Watch<'_>, app: &App<'_>) {
     watch.expect(&["token.revoked"]).await;
 }
 
+async fn of_logouts(watch: &mut Watch<'_>) {
+    let party = RelyingParty::start().await;
+    let metadata = json!({ "backchannel_logout_uri": party.uri() });
+    let app = watch.server.register("told", Registration { metadata, first_party: true, ..Registration::default() }).await;
+    for (status, told) in [(200, Some("logout_token.accepted")), (400, Some("logout_token.refused")), (500, None)] {
+        party.answers(status);
+        let mut browser = watch.server.browser();
+        browser.sign_in_as_someone().await;
+        app.code_at(&mut browser, &[("scope", "openid")]).await;
+        watch.expect(&["person.signed_in"]).await;
+        browser.submit("/account/sign-out", &[]).await.assert_status(200);
+        watch.expect(&["session.ended"].into_iter().chain(told).collect::<Vec<_>>()).await;
+    }
+    for delay in [30, 120, 600, 3_600, 14_400] {
+        watch.server.advance(delay);
+        watch.server.run_jobs().await;
+        watch.expect(&[]).await;
+    }
+    watch.server.advance(43_200);
+    watch.server.run_jobs().await;
+    watch.expect(&["logout_token.given_up"]).await;
+}
+
 async fn of_the_operator(watch: &mut Watch<'_>) {
     let client: &[&[&str]] = &[
         &["client", "create", "--client-id", "shop", "--name", "Shop", "--redirect-uri", "https://shop.example/cb", "client.created"],
@@ -194,11 +218,12 @@ async fn of_the_operator(watch: &mut Watch<'_>) {
 
 on_every_backend! {
     /// Each row of the table, in its situation; a plain refresh and `client_credentials` write none.
-    async fn every_event_of_the_table_is_written_in_its_situation(server) {
+    async fn every_event_of_the_table_is_written_in_its_situation(server, "GRANTOR_OUTBOUND__ALLOW_NETWORKS" = "127.0.0.0/8") {
         let app = server.client("app").await;
         let mut watch = Watch { server, seen: Vec::new() };
         of_people(&mut watch, &app).await;
         of_clients(&mut watch, &app).await;
+        of_logouts(&mut watch).await;
         of_the_operator(&mut watch).await;
 
         let documented = documented();
@@ -206,8 +231,8 @@ on_every_backend! {
             let row = documented.get(&event.name).unwrap_or_else(|| panic!("{} has no row", event.name));
             assert!(row.actor.split(", ").any(|actor| actor == event.actor), "{event:?}");
             assert!(event.details.is_subset(&row.details), "{event:?}");
-            // The command line has no request.
-            assert_eq!(event.request_id.is_none(), event.actor == "operator", "{event:?}");
+            // The command line has no request, and neither has a job.
+            assert_eq!(event.request_id.is_none(), ["operator", "server"].contains(&event.actor.as_str()), "{event:?}");
             assert!(event.actor != "client" || event.client_id.as_deref() == Some("app"), "{event:?}");
             assert!(event.actor != "person" || event.subject, "{event:?}");
         }

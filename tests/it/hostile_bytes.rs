@@ -37,9 +37,11 @@ const ROUTES: &[&str] = &[
     "/oauth/authorize",
     "/oauth/introspect",
     "/oauth/jwks",
+    "/oauth/logout",
     "/oauth/revoke",
     "/oauth/token",
     "/select-account",
+    "/sign-out",
     "/signed-out",
     "/signup",
 ];

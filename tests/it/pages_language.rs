@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::body::Body;
 use http::{Method, Request};
 use regex::Regex;
+use serde_json::json;
 
 use crate::{
     harness::{Answer, Browser, Registration, TestServer, browser::PASSWORD},
@@ -19,7 +20,7 @@ const RARE: &str = r"^(demo\.|language\.|number\.|time\.|login\.busy|signup\.(bu
 /// What a person reads of a page: text and labels, without what apps, people and developers are called.
 fn read(page: &Answer) -> String {
     let foreign = Regex::new(r#"(?s)<(\w+) [^>]*lang="en"[^>]*>.*?</\w+>|<bdi>.*?</bdi>"#).unwrap();
-    let label = Regex::new(r#"aria-label="([^"]*)""#).unwrap();
+    let label = Regex::new(r#" (?:aria-label|title)="([^"]*)""#).unwrap();
     let tag = Regex::new("<[^>]*>").unwrap();
     let own = foreign.replace_all(&page.body, "");
     let labels: Vec<&str> = label.captures_iter(&own).map(|found| found.extract::<1>().1[0]).collect();
@@ -59,6 +60,7 @@ impl<'a> Tour<'a> {
         tour.account().await;
         tour.newcomer().await;
         tour.unknown_app().await;
+        tour.logout().await;
         tour.errors().await;
         tour.throttled().await;
         tour
@@ -133,6 +135,26 @@ impl<'a> Tour<'a> {
         app.code_at(&mut browser, &[]).await;
         browser.go("/account").await;
         self.saw("account with an app to open", &mut browser);
+    }
+
+    async fn logout(&mut self) {
+        let metadata =
+            json!({ "post_logout_redirect_uris": ["https://app.example/"], "frontchannel_logout_uri": "https://app.example/out" });
+        let app = self.server.register("leaving", Registration { metadata, first_party: true, ..Registration::default() }).await;
+        let mut browser = self.browser();
+        browser.sign_in_as_someone().await;
+        app.code_at(&mut browser, &[("scope", "openid")]).await;
+        for (name, path) in [
+            ("sign out, for nobody", "/oauth/logout"),
+            ("sign out, by mistake", "/oauth/logout?id_token_hint=x"),
+            ("sign out", "/oauth/logout?client_id=leaving&post_logout_redirect_uri=https://app.example/"),
+        ] {
+            browser.go(path).await;
+            self.pages.insert(name, browser.page().clone());
+        }
+        let (request, bound) = (browser.page().field("request"), browser.page().field("bound"));
+        browser.submit("/sign-out", &[("request", &request), ("bound", &bound), ("decision", "sign_out")]).await;
+        self.saw("signed out, on the way back", &mut browser);
     }
 
     async fn throttled(&mut self) {

@@ -39,6 +39,11 @@ on_every_backend! {
             "request_parameter_supported": false,
             "request_uri_parameter_supported": false,
             "require_request_uri_registration": false,
+            "end_session_endpoint": "https://auth.example.com/oauth/logout",
+            "backchannel_logout_supported": true,
+            "backchannel_logout_session_supported": true,
+            "frontchannel_logout_supported": true,
+            "frontchannel_logout_session_supported": true,
         }));
     }
 
@@ -60,7 +65,7 @@ on_every_backend! {
         let document = server.get(PATH).await.json();
         let endpoints = document.as_object().unwrap().iter().filter(|(name, _)| name.ends_with("_endpoint") || name.ends_with("_uri"));
         let paths: Vec<&str> = endpoints.map(|(_, url)| url.as_str().unwrap().strip_prefix(ISSUER).unwrap()).collect();
-        assert_eq!(paths.len(), 5);
+        assert_eq!(paths.len(), 6);
         for path in paths {
             assert_ne!(server.get(path).await.status, 404, "{path}");
         }

@@ -230,6 +230,6 @@ fn only_the_current_session_is_marked() {
 
 #[test]
 fn signed_out_leads_back_to_sign_in() {
-    let html = SignedOut { page: &PAGE, everywhere: false }.render().expect("a page");
+    let html = SignedOut { page: &PAGE, everywhere: false, frames: &[], way_back: None }.render().expect("a page");
     assert!(html.contains(r#"href="/auth/login""#), "{html}");
 }

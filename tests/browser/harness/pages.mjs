@@ -162,6 +162,21 @@ export const PAGES = {
     await page.click("#sign-out");
     await page.waitForSelector("#sign-out", { state: "detached" });
   },
+  "sign-out": async ({ world, page }) => {
+    await openAccount(page, world);
+    await signIn(page, await world.person());
+    await page.waitForSelector("#sessions");
+    const clientId = new URL(world.app.authorizationUrl()).searchParams.get("client_id");
+    await page.goto(`${world.issuer}/oauth/logout?client_id=${clientId}`);
+    await page.waitForSelector("#stay");
+  },
+  "sign-out-mistaken": async ({ world, page }) => {
+    await openAccount(page, world);
+    await signIn(page, await world.person(LONG_MAILBOX));
+    await page.waitForSelector("#sessions");
+    await page.goto(`${world.issuer}/oauth/logout?id_token_hint=nonsense`);
+    await page.waitForSelector("#remedy");
+  },
   error: async ({ world, page }) => {
     await page.goto(world.app.authorizationUrl({ redirect_uri: "https://elsewhere.example/callback" }));
     await page.waitForSelector("#error-id");

@@ -8,6 +8,7 @@ pub mod meanwhile;
 pub mod operator;
 pub mod over_http;
 pub mod process;
+pub mod relying_party;
 pub mod resource_server;
 pub mod wire;
 
