@@ -28,7 +28,7 @@ use crate::{
     error::{Error, Result},
     jose::{self, Algorithm, KeyRing, RemoteKeys, rotation::Rotation, schedule::Schedule},
     oauth::{
-        Client, ClientId, Document,
+        Client, ClientId, Document, ProtectedResource, Resource,
         metadata::{self, Offer},
     },
     outbound::{self, Outbound, Reach},
@@ -39,6 +39,8 @@ use crate::{
 /// How old a client in memory may be: other nodes and the command line change them in the store.
 const CLIENT_TIME_TO_LIVE: Duration = Duration::from_millis(500);
 const CLIENTS_IN_MEMORY: u64 = 10_000;
+/// The same of resources, also of those that nobody registered.
+const RESOURCES_IN_MEMORY: u64 = 10_000;
 /// How many may wait to sign in to one account from one network.
 const SIGN_INS_IN_LINE: usize = 64;
 /// How many sign-outs may tell clients at the same time, beside the job that does.
@@ -55,6 +57,7 @@ struct Inner {
     master_key: Arc<MasterKey>,
     keys: KeyRing,
     clients: Cache<ClientId, Option<Arc<Client>>>,
+    resources: Cache<Resource, Option<Arc<ProtectedResource>>>,
     hashing: HashingGate,
     sign_ins: Arc<Turns<Parties>>,
     tellings: Arc<Semaphore>,
@@ -97,6 +100,7 @@ impl Server {
             sign_ins: Turns::new(SIGN_INS_IN_LINE),
             tellings: Arc::new(Semaphore::new(TELLINGS)),
             clients: Cache::builder().max_capacity(CLIENTS_IN_MEMORY).time_to_live(CLIENT_TIME_TO_LIVE).build(),
+            resources: Cache::builder().max_capacity(RESOURCES_IN_MEMORY).time_to_live(CLIENT_TIME_TO_LIVE).build(),
             metadata: Document::new(serde_json::to_string(&metadata(&config))?),
             node: secret::new_id(clock.now()),
             config,
@@ -172,15 +176,30 @@ impl Server {
             return Ok(cached);
         }
         let load = async { Ok::<_, Error>(self.store().client(id).await?.filter(|client| client.disabled_at.is_none()).map(Arc::new)) };
-        self.0.clients.try_get_with_by_ref(id, load).await.map_err(|shared: Arc<Error>| match &*shared {
-            Error::Unavailable { reason, retry_after } => Error::Unavailable { reason, retry_after: *retry_after },
-            other => Error::internal(format!("{other:#}")),
-        })
+        self.0.clients.try_get_with_by_ref(id, load).await.map_err(|shared| of_all_who_wait(&shared))
+    }
+
+    /// What is registered of these resources, in their order, at most half a second old.
+    pub(crate) async fn resources(&self, uris: &[Resource]) -> Result<Vec<Option<Arc<ProtectedResource>>>> {
+        let mut registered = Vec::with_capacity(uris.len());
+        for uri in uris {
+            let load = async { Ok::<_, Error>(self.store().resource(uri).await?.map(Arc::new)) };
+            registered.push(self.0.resources.try_get_with_by_ref(uri, load).await.map_err(|shared| of_all_who_wait(&shared))?);
+        }
+        Ok(registered)
     }
 
     /// Finishes what waits and closes the store.
     pub async fn close(&self) {
         self.store().close().await;
+    }
+}
+
+/// The error of the one who loaded, for each who waited.
+fn of_all_who_wait(shared: &Arc<Error>) -> Error {
+    match &**shared {
+        Error::Unavailable { reason, retry_after } => Error::Unavailable { reason, retry_after: *retry_after },
+        other => Error::internal(format!("{other:#}")),
     }
 }
 

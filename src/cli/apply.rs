@@ -12,7 +12,8 @@ use crate::{
 
 #[derive(Args)]
 #[command(after_help = "\
-Makes the clients and people what grantor.toml, and the files that it includes, declare as [[clients]] and [[people]].
+Makes the clients, people and APIs what grantor.toml, and the files that it includes, declare as [[clients]], [[people]] and
+[[resources]].
 'grantor serve' does so at its start, too. Nothing is ever deleted; what a command disabled stays disabled.
 
 Examples:
@@ -49,8 +50,8 @@ impl Apply {
             _ => Missing::Keep,
         };
         let mut config = self.common.config.load()?;
-        let counts = (config.declared.clients.len(), config.declared.people.len());
-        if missing == Missing::Disable && counts == (0, 0) {
+        let counts = [config.declared.clients.len(), config.declared.people.len(), config.declared.resources.len()];
+        if missing == Missing::Disable && counts == [0; 3] {
             return Err(Failure::Refused(
                 "nothing is declared, and --prune would disable whatever once was: is this the right folder and --config? \
                  To end declaring things, use --release"
@@ -86,7 +87,7 @@ async fn apply(server: &Server, missing: Missing) -> anyhow::Result<Plan> {
     declared::apply(server, &Actor::Operator, missing).await
 }
 
-fn print(plan: &Plan, (clients, people): (usize, usize), dry_run: bool) -> Result<(), Failure> {
+fn print(plan: &Plan, counts: [usize; 3], dry_run: bool) -> Result<(), Failure> {
     plan.changes.iter().try_for_each(print_change)?;
     for refused in &plan.refused {
         say!("! {} {} ({}): {}", refused.kind, refused.name, refused.declared_in, refused.reason)?;
@@ -98,18 +99,22 @@ fn print(plan: &Plan, (clients, people): (usize, usize), dry_run: bool) -> Resul
         say!("= {} unchanged", plan.unchanged)?;
     }
     match plan.changes.len() {
-        0 if clients + people == 0 => {
-            say!("Nothing is declared: write [[clients]] and [[people]] in grantor.toml, or in files that it includes.")
+        0 if counts == [0; 3] => {
+            say!("Nothing is declared: write [[clients]], [[people]] and [[resources]] in grantor.toml, or in files that it includes.")
         }
-        0 => say!("Nothing to change: {} are declared.", counted(clients, people)),
+        0 => say!("Nothing to change: {} are declared.", counted(counts)),
         changes if dry_run => say!("{changes} to change. Nothing was changed: this was a dry run."),
         changes => say!("{changes} changed."),
     }
 }
 
-fn counted(clients: usize, people: usize) -> String {
-    let (clients_word, people_word) = (if clients == 1 { "client" } else { "clients" }, if people == 1 { "person" } else { "people" });
-    format!("{clients} {clients_word} and {people} {people_word}")
+fn counted([clients, people, resources]: [usize; 3]) -> String {
+    let of = |count: usize, one: &str, more: &str| format!("{count} {}", if count == 1 { one } else { more });
+    let (clients, people) = (of(clients, "client", "clients"), of(people, "person", "people"));
+    match resources {
+        0 => format!("{clients} and {people}"),
+        _ => format!("{clients}, {people} and {}", of(resources, "resource", "resources")),
+    }
 }
 
 fn print_change(change: &Change) -> Result<(), Failure> {

@@ -154,7 +154,8 @@ impl Listed {
         let now = server.clock().now();
         let schedule = Schedule::of(server.config());
         let stored = server.store().keys_ever().await?;
-        let next_of = |key: &StoredKey, algorithm: Algorithm| schedule.next(key, algorithm.is_in_use(server.config()), now);
+        let in_use = server.rotation().in_use().await?;
+        let next_of = |key: &StoredKey, algorithm: Algorithm| schedule.next(key, in_use.contains(&algorithm), now);
         let is_newest = |key: &StoredKey, algorithm| newest(&stored, algorithm).is_some_and(|newest| newest.kid == key.kid);
         let job = |key: &StoredKey| {
             Algorithm::parse(&key.algorithm).filter(|algorithm| is_newest(key, *algorithm)).map(|algorithm| next_of(key, algorithm))

@@ -14,6 +14,7 @@ mod demo;
 mod healthcheck;
 mod keys;
 mod migrate;
+mod resource;
 mod serve;
 mod user;
 
@@ -48,7 +49,7 @@ Examples:
   grantor serve                      the server, on SQLite in ./grantor-data
   grantor client create --name Shop --redirect-uri https://shop.example/callback
   grantor user create --email alice@example.com
-  grantor apply --dry-run            what would change, by the clients and people that grantor.toml declares
+  grantor apply --dry-run            what would change, by the clients, people and APIs that grantor.toml declares
 
 Settings come from flags, GRANTOR_* variables, .env and grantor.toml; 'grantor config show' prints them.";
 
@@ -60,7 +61,7 @@ enum Command {
     Demo(demo::Demo),
     /// Apply pending migrations to the database
     Migrate(migrate::Migrate),
-    /// Make clients and people what the configuration declares
+    /// Make clients, people and APIs what the configuration declares
     Apply(apply::Apply),
     /// Register and change clients
     #[command(subcommand)]
@@ -68,6 +69,9 @@ enum Command {
     /// Add and change people
     #[command(subcommand)]
     User(user::Command),
+    /// Register and change APIs (resources)
+    #[command(subcommand)]
+    Resource(resource::Command),
     /// List and rotate signing keys
     #[command(subcommand)]
     Keys(keys::Command),
@@ -188,6 +192,7 @@ impl Command {
             Self::Apply(apply) => apply.run().await,
             Self::Client(command) => command.run().await,
             Self::User(command) => command.run().await,
+            Self::Resource(command) => command.run().await,
             Self::Keys(command) => command.run().await,
             Self::Config(command) => command.run().await,
             Self::Healthcheck(healthcheck) => healthcheck.run().await,

@@ -25,6 +25,7 @@ use confique::{Config as _, Layer};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+pub(crate) use self::values::AccessTokenTtl;
 pub use self::{
     database_url::DatabaseUrl,
     declared::{Declarations, DeclaredPerson, Included, InitialPassword},

@@ -16,7 +16,8 @@ use crate::oauth::{Algorithm, Issuer};
 use super::{
     DatabaseUrl, MasterKey, Network,
     values::{
-        DAY, HOUR, KIB, MIB, MINUTE, Within, boolean, log_directives, networks, parsed, path, roles, scopes, socket_address, threads,
+        AccessTokenTtl, DAY, HOUR, KIB, MIB, MINUTE, Within, boolean, log_directives, networks, parsed, path, roles, scopes,
+        socket_address, threads,
     },
 };
 
@@ -130,7 +131,7 @@ pub struct Database {
 #[derive(Clone, Debug, Declared)]
 pub struct Tokens {
     /// The lifetime of an access token, and of the ID token beside it (1s to 1d).
-    #[config(default = "10m", deserialize_with = Within::<1, DAY>::duration)]
+    #[config(default = "10m", deserialize_with = AccessTokenTtl::duration)]
     pub access_token_ttl: Duration,
 
     /// What access tokens are signed with: `ES256`, `RS256`, `PS256` or `EdDSA` (Ed25519). A key is made when it is first

@@ -21,7 +21,7 @@ const DEFAULT_FILE: &str = "grantor.toml";
 /// What platforms set; heard where nobody says `GRANTOR_DATABASE_URL`.
 const DATABASE_URL: &str = "DATABASE_URL";
 /// What a file holds beside settings.
-const DECLARATIONS: [&str; 2] = [declared::CLIENTS, declared::PEOPLE];
+const DECLARATIONS: [&str; 3] = [declared::CLIENTS, declared::PEOPLE, declared::RESOURCES];
 
 /// What the command line says.
 #[derive(Clone, Default)]

@@ -21,7 +21,7 @@ const DURATION_UNITS: &[(&str, u64)] = &[("d", DAY), ("h", HOUR), ("m", MINUTE),
 const SIZE_UNITS: &[(&str, u64)] = &[("MiB", MIB), ("KiB", KIB)];
 
 /// A value from `MIN` to `MAX`: whole numbers, seconds of a duration, or bytes of a size.
-pub(super) struct Within<const MIN: u64, const MAX: u64>;
+pub(crate) struct Within<const MIN: u64, const MAX: u64>;
 
 impl<const MIN: u64, const MAX: u64> Within<MIN, MAX> {
     pub fn number<'de, D: Deserializer<'de>, N: TryFrom<u64>>(deserializer: D) -> Result<N, D::Error> {
@@ -30,9 +30,13 @@ impl<const MIN: u64, const MAX: u64> Within<MIN, MAX> {
     }
 
     pub fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        Self::limited(seconds(&text(deserializer)?)).map(Duration::from_secs).ok_or_else(|| {
+        Self::parse_duration(&text(deserializer)?).map_err(Error::custom)
+    }
+
+    pub fn parse_duration(text: &str) -> Result<Duration, String> {
+        Self::limited(seconds(text)).map(Duration::from_secs).ok_or_else(|| {
             let (least, most) = (spelled(MIN, DURATION_UNITS, "s"), spelled(MAX, DURATION_UNITS, "s"));
-            Error::custom(format_args!("must be a duration from {least} to {most}, written like \"30s\", \"10m\", \"1h 30m\" or \"14d\""))
+            format!("must be a duration from {least} to {most}, written like \"30s\", \"10m\", \"1h 30m\" or \"14d\"")
         })
     }
 
@@ -47,6 +51,9 @@ impl<const MIN: u64, const MAX: u64> Within<MIN, MAX> {
         value.filter(|value| (MIN..=MAX).contains(value)).and_then(|value| N::try_from(value).ok())
     }
 }
+
+/// The lifetime of access tokens, wherever it is given.
+pub type AccessTokenTtl = Within<1, DAY>;
 
 /// A number of threads, or `auto` for one per core.
 pub(super) fn threads<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {

@@ -3,6 +3,7 @@
 mod clients;
 mod people;
 mod plan;
+mod resources;
 mod step;
 
 use anyhow::Context;
@@ -25,6 +26,7 @@ pub(crate) enum Missing {
 /// What [`apply`] would do.
 pub(crate) async fn plan(server: &Server, missing: Missing) -> anyhow::Result<Plan> {
     let mut plan = Plan::default();
+    resources::plan(server, missing, &mut plan).await?;
     clients::plan(server, missing, &mut plan).await?;
     people::plan(server, missing, &mut plan).await?;
     Ok(plan)

@@ -24,6 +24,7 @@ pub(crate) struct Plan {
 pub(crate) enum Kind {
     Client,
     Person,
+    Resource,
 }
 
 impl fmt::Display for Kind {
@@ -31,6 +32,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Client => "client",
             Self::Person => "person",
+            Self::Resource => "resource",
         })
     }
 }
@@ -60,11 +62,11 @@ impl Action {
     }
 }
 
-/// What changes about one client or person. It holds no secret.
+/// What changes about one client, person or resource. It holds no secret.
 #[derive(Serialize)]
 pub(crate) struct Change {
     pub kind: Kind,
-    /// A client's id, a person's e-mail.
+    /// A client's id, a person's e-mail, a resource's URI.
     pub name: String,
     pub action: Action,
     pub declared_in: String,

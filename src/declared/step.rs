@@ -7,13 +7,14 @@ use super::plan::Change;
 use crate::{
     accounts::password::{self, Password},
     audit::{Actor, AuditEvent, AuditName, Origin},
-    oauth::{Client, ClientId},
+    oauth::{Client, ClientId, ProtectedResource},
     secret::SecretHash,
     server::Server,
     store::{
         Saved,
         clients::{DeclareClientSecrets, InsertClient, SetClientDisabled, UpdateClient},
         people::{DisablePerson, InsertPerson, Person, SetInitialPassword, UpdatePerson},
+        resources::{InsertResource, UpdateResource},
     },
 };
 
@@ -26,6 +27,9 @@ pub(crate) enum Step {
     UpdatePerson(Box<Person>),
     InitialPassword(Uuid, NewPassword),
     DisablePerson(Uuid),
+    InsertResource(Box<ProtectedResource>),
+    UpdateResource(Box<ProtectedResource>),
+    DisableResource(Box<ProtectedResource>),
 }
 
 /// What a person gets who has no password.
@@ -99,9 +103,34 @@ impl Step {
                 store.write(DisablePerson { person_id: *person_id, event }).await?;
                 Saved::Done
             }
+            Self::InsertResource(resource) => {
+                let resource = ProtectedResource { created_at: server.clock().now(), ..ProtectedResource::clone(resource) };
+                let event = event(AuditName::ResourceCreated).with("uri", resource.uri.as_str());
+                store.write(InsertResource { resource, event }).await?
+            }
+            Self::UpdateResource(resource) => {
+                let event = event(AuditName::ResourceUpdated).with("uri", resource.uri.as_str());
+                store.write(UpdateResource { resource: ProtectedResource::clone(resource), event }).await?
+            }
+            Self::DisableResource(resource) => {
+                let disabled_at = resource.disabled_at.or(Some(server.clock().now()));
+                let resource = ProtectedResource { disabled_at, ..ProtectedResource::clone(resource) };
+                let event = event(AuditName::ResourceDisabled).with("uri", resource.uri.as_str());
+                store.write(UpdateResource { resource, event }).await?
+            }
         };
         if saved == Saved::Conflict {
             bail!("a command changed it meanwhile: run 'grantor apply' again");
+        }
+        // What is registered with an algorithm or a lifetime of tokens finds keys for it.
+        match self {
+            Self::InsertClient(client) | Self::UpdateClient(client) => {
+                server.rotation().provide_for(client.metadata.access_token_signing_alg).await?;
+            }
+            Self::InsertResource(resource) | Self::UpdateResource(resource) => {
+                server.rotation().provide_for(resource.access_token_signing_alg).await?;
+            }
+            _ => {}
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ use crate::{
         access_token::{self, Subject},
         id_token,
         refresh_token::{self, RefreshToken},
+        terms::Terms,
     },
 };
 
@@ -32,14 +33,14 @@ pub(super) async fn exchange(server: &Server, request: &TokenRequest<'_>) -> Res
     let code_hash = SecretHash::of(presented);
     let code = server.store().authorization_code(&code_hash).await?.ok_or_else(unknown_code)?;
     check(&code, request, verifier.as_ref())?;
-    let resources = narrowed_resources(request.params, &code.resources)?;
+    let terms = Terms::of(server, &request.client, &code.scope, narrowed_resources(request.params, &code.resources)?).await?;
     let now = server.clock().now();
     if code.expires_at <= now {
         return Err(OAuthError::invalid_grant("The code has expired: send the person to the authorization endpoint again.").into());
     }
 
-    let grant = spend(server, request, &code, now).await?;
-    let access_token = access_token::issue(server, &request.client, Subject::Person(&grant), &grant.scope, &resources).await?;
+    let grant = spend(server, request, &code, &terms, now).await?;
+    let access_token = access_token::issue(server, &request.client, Subject::Person(&grant), &terms).await?;
     let refresh_token = if request.client.gets_refresh_tokens() {
         let first = RefreshToken { grant_id: grant.id, generation: grant.generation };
         Some(refresh_token::issue(server, &request.client.id, first).await?)
@@ -51,7 +52,7 @@ pub(super) async fn exchange(server: &Server, request: &TokenRequest<'_>) -> Res
     } else {
         None
     };
-    Ok(token_response(server, access_token, refresh_token, id_token, grant.scope))
+    Ok(token_response(terms, access_token, refresh_token, id_token))
 }
 
 /// Everything that must match. A request with wrong parameters neither spends nor revokes (§7.5.2).
@@ -76,8 +77,8 @@ fn check(code: &AuthorizationCode, request: &TokenRequest<'_>, verifier: Option<
 }
 
 /// Of racing requests one gets the grant. The others mean that the code leaked, or that a page was too quick.
-async fn spend(server: &Server, request: &TokenRequest<'_>, code: &AuthorizationCode, now: Timestamp) -> Result<Grant> {
-    let grant = new_grant(server, &request.client, code, now);
+async fn spend(server: &Server, request: &TokenRequest<'_>, code: &AuthorizationCode, terms: &Terms, now: Timestamp) -> Result<Grant> {
+    let grant = new_grant(server, &request.client, code, terms, now);
     let spend = SpendAuthorizationCode { code_hash: code.hash.clone(), grant_id: grant.id, now, expires_at: grant.expires_at };
     if server.store().write(spend).await? == Swapped::Done {
         return Ok(grant);
@@ -92,11 +93,11 @@ async fn spend(server: &Server, request: &TokenRequest<'_>, code: &Authorization
 }
 
 /// The row that [`SpendAuthorizationCode`] writes.
-fn new_grant(server: &Server, client: &Client, code: &AuthorizationCode, now: Timestamp) -> Grant {
+fn new_grant(server: &Server, client: &Client, code: &AuthorizationCode, terms: &Terms, now: Timestamp) -> Grant {
     let expires_at = if client.gets_refresh_tokens() {
-        now.after(server.config().tokens.refresh_token_ttl).max(access_token::last_expiry(server, now))
+        now.after(server.config().tokens.refresh_token_ttl).max(access_token::last_expiry(server, terms, now))
     } else {
-        access_token::last_expiry(server, now)
+        access_token::last_expiry(server, terms, now)
     };
     Grant {
         id: secret::new_id(now),

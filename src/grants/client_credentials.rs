@@ -6,12 +6,14 @@ use crate::{
     oauth::{
         Client, ErrorCode, OAuthError, Params, Resource, Scope,
         client::ClientType,
-        resource,
         scope::{OFFLINE_ACCESS, OPENID},
         token_response::TokenResponse,
     },
     server::Server,
-    tokens::access_token::{self, Subject},
+    tokens::{
+        access_token::{self, Subject},
+        terms::Terms,
+    },
 };
 
 pub(super) async fn exchange(server: &Server, request: &TokenRequest<'_>) -> Result<TokenResponse> {
@@ -20,9 +22,10 @@ pub(super) async fn exchange(server: &Server, request: &TokenRequest<'_>) -> Res
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, "Only a confidential client can use client_credentials.").into());
     }
     let scope = requested_scope(request.params, client)?;
-    let resources = resource::granted(Resource::from_params(request.params)?, &client.resources)?;
-    let access_token = access_token::issue(server, client, Subject::Client, &scope, &resources).await?;
-    Ok(token_response(server, access_token, None, None, scope))
+    let resources = client.granted_resources(Resource::from_params(request.params)?)?;
+    let terms = Terms::of(server, client, &scope, resources).await?;
+    let access_token = access_token::issue(server, client, Subject::Client, &terms).await?;
+    Ok(token_response(terms, access_token, None, None))
 }
 
 /// `openid` and `offline_access` are about a person, of whom there is none here.

@@ -11,6 +11,7 @@ use crate::{
     oauth::{ErrorCode, GrantType, OAuthError, Params, Resource, Scope, token_response::TokenResponse},
     secret::Secret,
     server::Server,
+    tokens::terms::Terms,
 };
 
 /// A request by a client that proved who it is.
@@ -37,20 +38,14 @@ pub(crate) async fn exchange(server: &Server, request: &TokenRequest<'_>) -> Res
 }
 
 /// OAuth 2.1 §3.2.3.
-fn token_response(
-    server: &Server,
-    access_token: String,
-    refresh_token: Option<Secret>,
-    id_token: Option<String>,
-    scope: Scope,
-) -> TokenResponse {
+fn token_response(terms: Terms, access_token: String, refresh_token: Option<Secret>, id_token: Option<String>) -> TokenResponse {
     TokenResponse {
         access_token,
         token_type: TokenResponse::BEARER,
-        expires_in: server.config().tokens.access_token_ttl.as_secs(),
+        expires_in: terms.lifetime.as_secs(),
         refresh_token: refresh_token.map(|token| token.expose().to_owned()),
         id_token,
-        scope,
+        scope: terms.scope,
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
         access_token::{self, Subject},
         id_token,
         refresh_token::{self, RefreshToken},
+        terms::Terms,
     },
 };
 
@@ -41,13 +42,17 @@ pub(super) async fn exchange(server: &Server, request: &TokenRequest<'_>) -> Res
         Turn::Reuse => return Err(end_reused(server, request, &attempt.grant, token, now).await?.into()),
     };
 
-    let Attempt { grant, scope, resources, .. } = attempt;
+    let Attempt { grant, terms, .. } = attempt;
+    let terms = terms.ok_or_else(ended)?;
     let successor = RefreshToken { grant_id: grant.id, generation };
     let refresh_token = refresh_token::issue(server, &request.client.id, successor).await?;
-    let access_token = access_token::issue(server, &request.client, Subject::Person(&grant), &scope, &resources).await?;
-    let id_token =
-        if scope.contains(OPENID) { Some(id_token::issue(server, &request.client, &grant, None, &access_token).await?) } else { None };
-    Ok(token_response(server, access_token, Some(refresh_token), id_token, scope))
+    let access_token = access_token::issue(server, &request.client, Subject::Person(&grant), &terms).await?;
+    let id_token = if terms.scope.contains(OPENID) {
+        Some(id_token::issue(server, &request.client, &grant, None, &access_token).await?)
+    } else {
+        None
+    };
+    Ok(token_response(terms, access_token, Some(refresh_token), id_token))
 }
 
 /// Where a genuine token stands in its chain.
@@ -64,8 +69,8 @@ enum Turn {
 struct Attempt {
     grant: Grant,
     turn: Turn,
-    scope: Scope,
-    resources: Vec<Resource>,
+    /// None for reuse, which gets nothing.
+    terms: Option<Terms>,
 }
 
 impl Attempt {
@@ -80,11 +85,14 @@ impl Attempt {
         // Less than, so that a window of zero is none, even to a loser whose clock is behind the winner's.
         let turn = turn(&grant, token, now.since(grant.last_used_at) < tokens.refresh_retry_window);
         // Reuse is told from a leaked token whatever else the request says.
-        let (scope, resources) = match turn {
-            Turn::Reuse => (grant.scope.clone(), grant.resources.clone()),
-            Turn::Current | Turn::Retry => narrowed(request, &grant)?,
+        let terms = match turn {
+            Turn::Reuse => None,
+            Turn::Current | Turn::Retry => {
+                let (scope, resources) = narrowed(request, &grant)?;
+                Some(Terms::of(server, &request.client, &scope, resources).await?)
+            }
         };
-        Ok(Self { grant, turn, scope, resources })
+        Ok(Self { grant, turn, terms })
     }
 
     async fn swap(&self, server: &Server, request: &TokenRequest<'_>, now: Timestamp) -> Result<Swapped> {

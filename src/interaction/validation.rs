@@ -37,11 +37,21 @@ pub(crate) async fn validate(server: &Server, params: &Params) -> Result<Result<
         );
     };
     let reply = Reply::new(return_address, &client, params);
-    let hinted = match AuthorizationRequest::parse(client, reply.clone(), params) {
-        Ok(request) => with_hint(server, with_known_prompts(server, request)).await?,
+    let limited = match AuthorizationRequest::parse(client, reply.clone(), params) {
+        Ok(request) => at_its_resources(server, with_known_prompts(server, request)).await?,
+        Err(error) => Err(error),
+    };
+    let hinted = match limited {
+        Ok(request) => with_hint(server, request).await?,
         Err(error) => Err(error),
     };
     Ok(hinted.map_err(|error| Refusal::Reply(reply, error)))
+}
+
+/// What is registered of the resources (RFC 8707 §2) limits the scope.
+async fn at_its_resources(server: &Server, request: AuthorizationRequest) -> Result<Result<AuthorizationRequest, OAuthError>> {
+    let registered = server.resources(&request.resources).await?;
+    Ok(request.at(&registered))
 }
 
 /// `prompt=create` is a value that we know where people may sign up, and only there.

@@ -22,7 +22,7 @@ pub(crate) async fn run(server: &Server) -> Result<()> {
     rotation.ensure_keys().await?;
     let keys = store.keys_ever().await?;
     rotation.lengthen(&keys).await?;
-    let due = rotation.due(&keys);
+    let due = rotation.due(&keys).await?;
     if due.waits_for_the_clock {
         tracing::warn!("the newest signing key is of a time that is yet to come: is the clock right? No key is rotated until then");
     }
@@ -37,6 +37,6 @@ pub(crate) async fn run(server: &Server) -> Result<()> {
     }
     // Another node may have done it between the look and the lease.
     let keys = store.keys_ever().await?;
-    rotation.carry_out(rotation.due(&keys)).await?;
+    rotation.carry_out(rotation.due(&keys).await?).await?;
     store.write(FinishJob { name: NAME, node, now: server.clock().now() }).await
 }

@@ -82,8 +82,12 @@ impl KeyRing {
         Ok(Self { store, master_key, clock, schedule, access_token_algorithms, current, reloading: Mutex::default() })
     }
 
-    /// The key that signs access tokens now: of the selected algorithm, or of the one before while its key may not sign yet.
-    pub(crate) async fn access_token_key(&self) -> Result<Arc<SigningKey>> {
+    /// The key that signs access tokens now: of the algorithm that is asked for, else of the selected one, or of the one before
+    /// while its key may not sign yet.
+    pub(crate) async fn access_token_key(&self, algorithm: Option<Algorithm>) -> Result<Arc<SigningKey>> {
+        if let Some(algorithm) = algorithm {
+            return self.signing_key(algorithm).await;
+        }
         let now = self.clock.now();
         let keys = self.keys().await?;
         let preferred = self.access_token_algorithms.iter().chain(Algorithm::ALL);

@@ -1,5 +1,7 @@
 //! Making keys and replacing them without an outage: publish first, sign later, remove last.
 
+use std::time::Duration;
+
 use super::{
     Algorithm,
     key_ring::{PAIRWISE_SUBJECT_KID, mac_kid},
@@ -18,7 +20,7 @@ use crate::{
             DropPrivateKey, ForgetKeys, InsertKeys, Lengthen, PAIRWISE_SUBJECT_MAC, REFRESH_TOKEN_MAC, RotateKeys, SIGNATURE, StoredKey,
             Succession, WithdrawKeys,
         },
-        settings::{ACCESS_TOKEN_ALGS, ChangeSetting},
+        settings::{ACCESS_TOKEN_ALGS, ChangeSetting, LONGEST_ACCESS_TOKEN_TTL, REGISTERED_ALGS},
     },
 };
 
@@ -48,13 +50,39 @@ impl Rotation<'_> {
         Schedule::of(self.config)
     }
 
-    /// The keys that this configuration needs, made unless they are there. On a first start they sign at once; where a JWKS
+    /// The schedule for keys that sign access tokens also of the resource whose tokens live longest, or ever did.
+    async fn schedule_with_resources(self) -> Result<Schedule> {
+        let longest = self.store.setting(LONGEST_ACCESS_TOKEN_TTL).await?.and_then(|seconds| seconds.parse().ok());
+        Ok(self.schedule().for_tokens_of(Duration::from_secs(longest.unwrap_or_default())))
+    }
+
+    /// The algorithms that this configuration, a client or a resource wants keys of.
+    pub(crate) async fn in_use(self) -> Result<Vec<Algorithm>> {
+        let registered = self.store.setting(REGISTERED_ALGS).await?.unwrap_or_default();
+        let is_registered = |algorithm: Algorithm| registered.split(' ').any(|name| name == algorithm.as_str());
+        Ok(Algorithm::ALL.iter().copied().filter(|algorithm| algorithm.is_in_use(self.config) || is_registered(*algorithm)).collect())
+    }
+
+    /// After a client or resource was registered: its algorithm gets a key, and no key leaves before the last token that it may sign.
+    pub(crate) async fn provide_for(self, algorithm: Option<Algorithm>) -> Result<()> {
+        if let Some(algorithm) = algorithm.filter(|algorithm| !Algorithm::OF_ID_TOKENS.contains(algorithm)) {
+            let known = self.store.setting(REGISTERED_ALGS).await?.unwrap_or_default();
+            if !known.split(' ').any(|name| name == algorithm.as_str()) {
+                let value = format!("{known} {}", algorithm.as_str()).trim().to_owned();
+                self.store.write(ChangeSetting { name: REGISTERED_ALGS, value }).await?;
+            }
+            self.ensure_keys().await?;
+        }
+        self.lengthen(&self.store.keys_ever().await?).await
+    }
+
+    /// The keys that are needed, made unless they are there. On a first start they sign at once; where a JWKS
     /// may be in caches already, a key of a newly selected algorithm waits as every new key does.
     pub(crate) async fn ensure_keys(self) -> Result<()> {
         let present = self.store.keys().await?;
         let is_first_start = !present.iter().any(|key| key.purpose == SIGNATURE);
-        let is_missing = |algorithm: &Algorithm| algorithm.is_in_use(self.config) && newest(&present, *algorithm).is_none();
-        let generated = generate(Algorithm::ALL.iter().copied().filter(is_missing).collect()).await?;
+        let missing = self.in_use().await?.into_iter().filter(|algorithm| newest(&present, *algorithm).is_none());
+        let generated = generate(missing.collect()).await?;
         let now = self.clock.now();
         let signs_from = if is_first_start { now } else { self.schedule().signs_from(now) };
         let mut missing = generated.into_iter().map(|key| self.stored(key, now, signs_from)).collect::<Result<Vec<_>>>()?;
@@ -92,7 +120,7 @@ impl Rotation<'_> {
         let waits = |key: &&StoredKey| key.signs_from > now && key.signs_from <= soon;
         let newest = |algorithm| newest(&present, algorithm);
         let (waiting, others): (Vec<_>, Vec<_>) =
-            self.algorithms(&present).into_iter().partition(|algorithm| newest(*algorithm).as_ref().is_some_and(waits));
+            self.algorithms(&present).await?.into_iter().partition(|algorithm| newest(*algorithm).as_ref().is_some_and(waits));
         if let Some(signs_from) = waiting.into_iter().filter_map(newest).map(|key| key.signs_from).max().filter(|_| others.is_empty()) {
             return Ok(Rotated::AlreadyScheduled { signs_from });
         }
@@ -106,7 +134,7 @@ impl Rotation<'_> {
     /// A key leaked: the new keys sign now, and the old ones leave the JWKS at once.
     pub(crate) async fn withdraw(self) -> Result<Timestamp> {
         let present = self.store.keys().await?;
-        let generated = generate(self.algorithms(&present)).await?;
+        let generated = generate(self.algorithms(&present).await?).await?;
         let now = self.clock.now();
         let new = generated.into_iter().map(|key| self.stored(key, now, now)).collect::<Result<Vec<_>>>()?;
         let withdrawn = present.iter().filter(|key| key.is_published(now)).map(|key| key.kid.clone()).collect::<Vec<_>>();
@@ -120,13 +148,14 @@ impl Rotation<'_> {
     }
 
     /// What is to be done with these keys now, by their times alone.
-    pub(crate) fn due(self, keys: &[StoredKey]) -> Due<'_> {
+    pub(crate) async fn due(self, keys: &[StoredKey]) -> Result<Due<'_>> {
+        let in_use = self.in_use().await?;
         let now = self.clock.now();
         let schedule = self.schedule();
         let mut due = Due::default();
         for &algorithm in Algorithm::ALL {
             let Some(newest) = newest(keys, algorithm) else { continue };
-            let next = schedule.next(newest, algorithm.is_in_use(self.config), now);
+            let next = schedule.next(newest, in_use.contains(&algorithm), now);
             if next.is_due(now) {
                 due.rotate.push(Planned { algorithm, predecessor: Some(newest), goes_on: matches!(next, Next::Rotates(_)) });
             }
@@ -137,7 +166,7 @@ impl Rotation<'_> {
         due.forget = keys
             .iter()
             .any(|key| key.is_withdrawn() || (key.purpose != SIGNATURE && key.removed_at.is_some_and(|at| at <= forgotten_before)));
-        due
+        Ok(due)
     }
 
     /// Does what is due.
@@ -161,8 +190,8 @@ impl Rotation<'_> {
     /// Other nodes may run with shorter settings, while a change of them is under way: no key signs before the caches of this
     /// node's JWKS have it, and none that this node may sign with leaves before its last token has expired.
     pub(crate) async fn lengthen(self, keys: &[StoredKey]) -> Result<()> {
+        let schedule = self.schedule_with_resources().await?;
         let now = self.clock.now();
-        let schedule = self.schedule();
         for key in keys.iter().filter(|key| key.is_published(now) && key.published_at <= now) {
             let (published, stays) =
                 (schedule.signs_from(key.published_at), key.signs_until.map(|until| (until, schedule.removed_at(until))));
@@ -181,17 +210,19 @@ impl Rotation<'_> {
     }
 
     /// The algorithms that have a key or should have one.
-    fn algorithms(self, keys: &[StoredKey]) -> Vec<Algorithm> {
+    async fn algorithms(self, keys: &[StoredKey]) -> Result<Vec<Algorithm>> {
+        let in_use = self.in_use().await?;
         let has_a_key = |algorithm: Algorithm| newest(keys, algorithm).is_some();
-        Algorithm::ALL.iter().copied().filter(|algorithm| algorithm.is_in_use(self.config) || has_a_key(*algorithm)).collect()
+        Ok(Algorithm::ALL.iter().copied().filter(|algorithm| in_use.contains(algorithm) || has_a_key(*algorithm)).collect())
     }
 
     /// When the successors sign; `None` if somebody else replaced all of these keys meanwhile.
     async fn replace(self, planned: Vec<Planned<'_>>, actor: Actor) -> Result<Option<Timestamp>> {
+        let schedule = self.schedule_with_resources().await?;
         let generated = generate(planned.iter().filter(|plan| plan.goes_on).map(|plan| plan.algorithm).collect()).await?;
         // Generating took its time: caches are given theirs from when the keys are there.
         let now = self.clock.now();
-        let signs_from = self.schedule().signs_from(now);
+        let signs_from = schedule.signs_from(now);
         let mut successors = generated.into_iter().map(|key| self.stored(key, now, signs_from));
         let mut successions = Vec::new();
         for plan in planned {
@@ -200,7 +231,7 @@ impl Rotation<'_> {
             successions.push(Succession { predecessor, algorithm: plan.algorithm.as_str().to_owned(), successor });
         }
         let event = AuditEvent::new(now, AuditName::KeysRotated, actor, Origin::default()).with("signs_from", signs_from.to_string());
-        let removed_at = self.schedule().removed_at(signs_from);
+        let removed_at = schedule.removed_at(signs_from);
         match self.store.write(RotateKeys { successions, signs_until: signs_from, removed_at, event }).await? {
             Swapped::Done => Ok(Some(signs_from)),
             Swapped::Missed => Ok(None),

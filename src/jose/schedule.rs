@@ -55,6 +55,12 @@ impl Schedule {
         }
     }
 
+    /// The same where access tokens may live for so long.
+    #[must_use]
+    pub(crate) fn for_tokens_of(self, lifetime: Duration) -> Self {
+        Self { access_token_ttl: self.access_token_ttl.max(lifetime), ..self }
+    }
+
     /// When a key that is published at this time is in every cache, and may sign.
     pub(crate) fn signs_from(self, published_at: Timestamp) -> Timestamp {
         published_at.after(self.jwks_max_age + self.clock_margin)

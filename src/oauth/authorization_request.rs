@@ -10,8 +10,9 @@ use super::{
     params::Params,
     pkce::{self, CodeChallenge},
     prompt::Prompt,
+    protected_resource::{self, Agreed, ProtectedResource, Registered},
     redirect_uri::ReturnAddress,
-    resource::{self, Resource},
+    resource::Resource,
     response_mode::ResponseMode,
     scope::{self, Scope},
 };
@@ -67,6 +68,8 @@ pub struct AuthorizationRequest {
     pub reply: Reply,
     pub scope: Scope,
     pub resources: Vec<Resource>,
+    /// Those of them that are registered.
+    pub apis: Vec<Arc<ProtectedResource>>,
     /// None only where the client's `pkce` allows it.
     pub code_challenge: Option<CodeChallenge>,
     pub nonce: Option<String>,
@@ -101,7 +104,8 @@ impl AuthorizationRequest {
         let claims = ClaimsRequest::from_params(params)?;
         claims.check_acr()?;
         Ok(Self {
-            resources: resource::granted(Resource::from_params(params)?, &client.resources)?,
+            resources: client.granted_resources(Resource::from_params(params)?)?,
+            apis: Vec::new(),
             code_challenge: pkce::requested(params, &client, &scope)?,
             nonce: params.get("nonce").map(str::to_owned),
             claims,
@@ -116,6 +120,12 @@ impl AuthorizationRequest {
             client,
             reply,
         })
+    }
+
+    /// The request with what its resources know of its scope, if they have something in common: no token could carry more.
+    pub fn at(self, resources: &Registered) -> Result<Self, OAuthError> {
+        let Agreed { scope, .. } = protected_resource::agreed(resources, &self.scope)?;
+        Ok(Self { scope, apis: resources.iter().flatten().cloned().collect(), ..self })
     }
 
     /// Whether the person must authenticate again in any case (`OpenID` Core §3.1.2.1: `max_age=0` is `prompt=login`).

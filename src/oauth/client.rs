@@ -10,7 +10,7 @@ use super::{
     error::{ErrorCode, OAuthError},
     grant_type::GrantType,
     redirect_uri::{RedirectUri, ReturnAddress},
-    resource::Resource,
+    resource::{self, Resource},
     scope::{self, Scope},
 };
 use crate::{
@@ -193,6 +193,8 @@ pub enum Contradiction {
     PublicWithoutRotation,
     #[error("the scope must name at least one value")]
     NoScope,
+    #[error("the default resource must be one of the client's resources")]
+    DefaultResource,
 }
 
 impl Client {
@@ -235,6 +237,7 @@ impl Client {
             (is_public && !self.introspects.is_empty(), Contradiction::PublicIntrospection),
             (is_public && self.refresh_rotation == RefreshRotation::Keep, Contradiction::PublicWithoutRotation),
             (self.scope.is_empty(), Contradiction::NoScope),
+            (self.metadata.default_resource.iter().any(|uri| !self.resources.contains(uri)), Contradiction::DefaultResource),
         ];
         contradictions.into_iter().find(|(holds, _)| *holds).map_or(Ok(()), |(_, contradiction)| Err(contradiction))
     }
@@ -249,6 +252,11 @@ impl Client {
                 "The client is not registered for this grant_type; an operator can give it all that it shall have with 'grantor client update --grant-type'.",
             ))
         }
+    }
+
+    /// What is granted to the client at the resources that a request names (RFC 8707 §2).
+    pub fn granted_resources(&self, requested: Vec<Resource>) -> Result<Vec<Resource>, OAuthError> {
+        resource::granted(requested, &self.resources, self.metadata.default_resource.as_ref())
     }
 
     /// Whether the redirect URI is one that is registered (OAuth 2.1 §4.1.1); without one the only registered is meant.

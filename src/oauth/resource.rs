@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{error::OAuthError, issuer::Issuer, params::Params};
 
 /// An API, named by an absolute URI without fragment (RFC 8707 §2). Compared byte for byte.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Resource(String);
 
@@ -51,14 +51,15 @@ impl fmt::Display for Resource {
     }
 }
 
-/// What a grant is for, given what the request names and what the client is registered for.
-/// Empty means the server itself: see [`audience`].
-pub fn granted(requested: Vec<Resource>, registered: &[Resource]) -> Result<Vec<Resource>, OAuthError> {
+/// What a grant is for, given what the request names, what the client is registered for, and which of that is meant where nothing
+/// is named (RFC 8707 §2). Empty means the server itself: see [`audience`].
+pub fn granted(requested: Vec<Resource>, registered: &[Resource], default: Option<&Resource>) -> Result<Vec<Resource>, OAuthError> {
     if requested.is_empty() {
-        return match registered {
-            [] => Ok(Vec::new()),
-            [only] => Ok(vec![only.clone()]),
-            _ => Err(OAuthError::invalid_target("This client has several resources: say which one with the parameter 'resource'.")),
+        return match (default, registered) {
+            (Some(default), _) => within(vec![default.clone()], registered, "The client is not registered for its default resource."),
+            (None, []) => Ok(Vec::new()),
+            (None, [only]) => Ok(vec![only.clone()]),
+            (None, _) => Err(OAuthError::invalid_target("This client has several resources: say which one with the parameter 'resource'.")),
         };
     }
     within(requested, registered, "The client is not registered for this 'resource'.")
@@ -104,12 +105,21 @@ mod tests {
     fn without_resource_the_only_registered_one_is_meant() {
         let one = resources(&["https://a.example"]);
         let two = resources(&["https://a.example", "https://b.example"]);
-        assert_eq!(granted(vec![], &one).unwrap(), one);
-        assert_eq!(granted(vec![], &[]).unwrap(), vec![]);
-        assert!(granted(vec![], &two).is_err());
-        assert_eq!(granted(two.clone(), &two).unwrap(), two);
-        assert!(granted(resources(&["https://c.example"]), &two).is_err());
-        assert!(granted(one, &[]).is_err());
+        assert_eq!(granted(vec![], &one, None).unwrap(), one);
+        assert_eq!(granted(vec![], &[], None).unwrap(), vec![]);
+        assert!(granted(vec![], &two, None).is_err());
+        assert_eq!(granted(two.clone(), &two, None).unwrap(), two);
+        assert!(granted(resources(&["https://c.example"]), &two, None).is_err());
+        assert!(granted(one, &[], None).is_err());
+    }
+
+    /// RFC 8707 §2: of several, the default one is meant.
+    #[test]
+    fn without_resource_the_default_is_meant() {
+        let (two, other) = (resources(&["https://a.example", "https://b.example"]), resources(&["https://c.example"]));
+        assert_eq!(granted(vec![], &two, Some(&two[1])).unwrap(), [two[1].clone()]);
+        assert_eq!(granted(two[..1].to_vec(), &two, Some(&two[1])).unwrap(), two[..1]);
+        assert!(granted(vec![], &two, Some(&other[0])).is_err());
     }
 
     #[test]

@@ -70,6 +70,12 @@ impl Scope {
         Self(self.0.iter().filter(|token| other.contains(token)).cloned().collect())
     }
 
+    /// The tokens of this set for which something holds.
+    #[must_use]
+    pub fn filtered(&self, holds: impl Fn(&str) -> bool) -> Self {
+        Self(self.0.iter().filter(|token| holds(token)).cloned().collect())
+    }
+
     /// This set without `token`.
     #[must_use]
     pub fn without(&self, token: &str) -> Self {

@@ -120,6 +120,7 @@ async fn show(server: &Server, resumed: &Resumed, session: &BrowserSession, scop
         person: person.as_ref().map_or("", |person| &person.email),
         other_account_url: &resumed.other_account_url(),
         scopes: &scopes,
+        apis: &resumed.request.apis.iter().map(|api| api.name.as_str()).collect::<Vec<_>>().join(", "),
         lasts,
         is_self_registered: resumed.request.client.trust == Trust::SelfRegistered,
         links: &resumed.request.client.metadata.links(resumed.page.lang),

@@ -230,6 +230,8 @@ pub(crate) struct Consent<'a> {
     pub(crate) person: &'a str,
     pub(crate) other_account_url: &'a str,
     pub(crate) scopes: &'a [ScopeLine<'a>],
+    /// Where the app uses it, as far as the operator named that; else empty.
+    pub(crate) apis: &'a str,
     pub(crate) lasts: Lasts,
     /// Whether nobody here knows the app.
     pub(crate) is_self_registered: bool,

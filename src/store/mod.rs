@@ -19,6 +19,7 @@ pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod people;
 pub(crate) mod purge;
+pub(crate) mod resources;
 pub(crate) mod revoked_tokens;
 pub(crate) mod session_clients;
 pub(crate) mod settings;

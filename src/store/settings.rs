@@ -10,6 +10,10 @@ use crate::error::Result;
 pub(crate) const MASTER_KEY_FINGERPRINT: &str = "master_key_fingerprint";
 /// The algorithms that access tokens were signed with, the latest first.
 pub(crate) const ACCESS_TOKEN_ALGS: &str = "access_token_algs";
+/// The algorithms that clients and resources were registered with, beside those that always have a key.
+pub(crate) const REGISTERED_ALGS: &str = "registered_algs";
+/// The longest lifetime, in seconds, that a resource ever gave its access tokens: one of them may still live.
+pub(crate) const LONGEST_ACCESS_TOKEN_TTL: &str = "longest_access_token_ttl";
 
 impl Store {
     /// The value of a setting.
@@ -33,6 +37,14 @@ impl Verb for KeepSetting {
         run!(conn, db => sqlx::query(INSERT).bind(self.name).bind(&self.value).execute(db).await.map(drop)?);
         Ok(())
     }
+}
+
+/// Sets a number, unless it is as high already.
+pub(super) async fn raise_setting(conn: &mut Conn<'_>, name: &str, value: i64) -> Result<()> {
+    const RAISE: &str = "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value \
+         WHERE CAST(settings.value AS BIGINT) < $3";
+    run!(conn, db => sqlx::query(RAISE).bind(name).bind(value.to_string()).bind(value).execute(db).await.map(drop)?);
+    Ok(())
 }
 
 /// Sets a value.

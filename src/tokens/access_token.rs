@@ -1,12 +1,12 @@
 //! JWT access tokens (RFC 9068). Issuing one writes nothing; whether it still stands is looked up by its grant.
 
-use super::subject;
+use super::{subject, terms::Terms};
 use crate::{
     clock::Timestamp,
     error::Result,
     jose::{self, TokenType},
     oauth::{
-        Client, ClientId, Resource, Scope,
+        Client, ClientId,
         claims::{ACR_ONE_FACTOR, AccessTokenClaims},
         resource,
     },
@@ -23,8 +23,8 @@ pub(crate) enum Subject<'a> {
     Client,
 }
 
-/// Signs a token for `scope` at `resources`.
-pub(crate) async fn issue(server: &Server, client: &Client, subject: Subject<'_>, scope: &Scope, resources: &[Resource]) -> Result<String> {
+/// Signs a token on these terms.
+pub(crate) async fn issue(server: &Server, client: &Client, subject: Subject<'_>, terms: &Terms) -> Result<String> {
     let config = server.config();
     let now = server.clock().now();
     let grant = match subject {
@@ -38,18 +38,18 @@ pub(crate) async fn issue(server: &Server, client: &Client, subject: Subject<'_>
     let claims = AccessTokenClaims {
         iss: config.issuer.as_str().to_owned(),
         sub,
-        aud: resource::audience(resources, &config.issuer),
+        aud: resource::audience(&terms.resources, &config.issuer),
         client_id: client.id.to_string(),
-        scope: scope.clone(),
+        scope: terms.scope.clone(),
         jti: secret::new_id(now),
         iat: now.as_seconds(),
-        exp: now.after(config.tokens.access_token_ttl).as_seconds(),
+        exp: now.after(terms.lifetime).as_seconds(),
         auth_time: grant.map(|grant| grant.auth_time.as_seconds()),
         acr: grant.map(|_| ACR_ONE_FACTOR.to_owned()),
         amr: grant.map_or_else(Vec::new, |grant| grant.amr.clone()),
         gid: grant.map(|grant| grant.id),
     };
-    server.keys().access_token_key().await?.sign(TokenType::AccessToken, &claims)
+    server.keys().access_token_key(terms.algorithm).await?.sign(TokenType::AccessToken, &claims)
 }
 
 /// A token of ours that has not expired, and the client that it was issued to. Whether it was revoked is another question: [`stands`].
@@ -87,9 +87,8 @@ pub(crate) async fn stands(server: &Server, token: &Recognised) -> Result<bool> 
     }
 }
 
-/// When a grant that obtained its last token now can be forgotten.
-pub(crate) fn last_expiry(server: &Server, now: Timestamp) -> Timestamp {
-    let tokens = &server.config().tokens;
+/// When a grant that obtained its last token now, on these terms, can be forgotten.
+pub(crate) fn last_expiry(server: &Server, terms: &Terms, now: Timestamp) -> Timestamp {
     // While a code can be presented, its grant must be there to say that it is spent.
-    now.after(tokens.access_token_ttl.max(tokens.authorization_code_ttl))
+    now.after(terms.lifetime.max(server.config().tokens.authorization_code_ttl))
 }

@@ -5,3 +5,4 @@ pub(crate) mod id_token;
 pub(crate) mod logout_token;
 pub(crate) mod refresh_token;
 pub(crate) mod subject;
+pub(crate) mod terms;

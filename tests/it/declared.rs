@@ -218,7 +218,59 @@ on_databases! { [Sqlite, Postgres]
         run(database, &["client", "update", "shop", "--name", "X"]).assert_code(0);
         run(database, &["client", "rotate-secret", "shop"]).assert_code(0);
         run(database, &["user", "update", "alice@example.com", "--name", "X"]).assert_code(0);
-        assert_eq!(apply(database).stdout, "Nothing is declared: write [[clients]] and [[people]] in grantor.toml, or in files that it includes.\n");
+        assert_eq!(apply(database).stdout, "Nothing is declared: write [[clients]], [[people]] and [[resources]] in grantor.toml, or in files that it includes.\n");
+    }
+
+    /// RFC 8707: APIs, too, are declared, adopted, changed, disabled when they are no longer declared, and released.
+    async fn resources_are_declared_as_clients_are(database) {
+        let api = "https://api.example";
+        let declaration = format!("[[resources]]\nuri = \"{api}\"\nname = \"API\"\nscope = \"read write\"\naccess_token_ttl = \"1h\"\n");
+        let declaration = format!("{declaration}access_token_signing_alg = \"PS256\"\nclaims = [\"roles\"]\n");
+        declare(database, &declaration);
+        assert_eq!(apply(database).assert_code(0).stdout, format!("\
+            + resource {api} (grantor.toml): created\n    name                      + API\n    scope                     + read\n                              \
+            + write\n    access_token_ttl          + 3600s\n    access_token_signing_alg  + PS256\n    claims                    + roles\n1 changed.\n"));
+        let shown = show(database, "resource", api);
+        let expected = json!({"scope": "read write", "access_token_ttl": 3600, "access_token_signing_alg": "PS256", "claims": ["roles"], "declared_in": "grantor.toml"});
+        for (member, value) in expected.as_object().unwrap() {
+            assert_eq!(shown[member], *value, "{member}");
+        }
+        assert_eq!(database.count("keys WHERE algorithm = 'PS256'").await, 1);
+        assert_eq!(apply(database).stdout, "= 1 unchanged\nNothing to change: 0 clients, 0 people and 1 resource are declared.\n");
+        run(database, &["resource", "update", api, "--name", "X"]).assert_refused(1, "is declared in grantor.toml: change it there");
+        run(database, &["resource", "delete", api]).assert_refused(1, "is declared in grantor.toml: remove it there");
+
+        declare(database, &declaration.replace("read write", "read").replace("access_token_ttl = \"1h\"", ""));
+        assert!(apply(database).assert_code(0).stdout.contains("    scope             - write\n    access_token_ttl  - 3600s\n"));
+        run(database, &["resource", "disable", api]).assert_code(0);
+        declare(database, &declaration);
+        assert!(apply(database).assert_code(0).stdout.contains("it is disabled and stays so: 'grantor resource enable https://api.example'"));
+        run(database, &["resource", "enable", api]).assert_code(0);
+
+        declare(database, SHOP);
+        assert!(apply(database).stdout.contains("- resource https://api.example: no longer declared in grantor.toml; kept"));
+        run(database, &["apply", "--prune"]).assert_code(0);
+        let pruned = show(database, "resource", api);
+        assert!(pruned["disabled_at"].is_string() && pruned["declared_in"].is_null(), "{pruned}");
+        declare(database, &format!("{SHOP}{declaration}"));
+        assert!(apply(database).assert_code(0).stdout.contains("adopted: it was there already"));
+        declare(database, SHOP);
+        run(database, &["apply", "--release"]).assert_code(0);
+        assert_eq!(show(database, "resource", api)["declared_in"], json!(null));
+        run(database, &["resource", "update", api, "--name", "X"]).assert_code(0);
+    }
+
+    /// Every mistake about an API at once, each with its place.
+    async fn mistakes_about_resources_are_told(database) {
+        declare(database, "[[resources]]\nuri = \"api\"\nscope = \" \"\naccess_token_ttl = \"2d\"\naccess_token_signing_alg = \"none\"\nttl = 1\n");
+        let told = run(database, &["apply"]);
+        told.assert_refused(2, "a resource is an absolute URI without fragment");
+        for remedy in ["resources.api.name", "must name at least one value", "from 1s to 1d", "must be one of ES256", "is not known here"] {
+            assert!(told.stderr.contains(remedy), "{remedy}: {}", told.stderr);
+        }
+        let twice = "[[resources]]\nuri = \"https://api.example\"\nname = \"API\"\n";
+        declare(database, &format!("{twice}{twice}"));
+        run(database, &["apply"]).assert_refused(2, "is declared in");
     }
 
     /// Tokens, callers and secrets hang on a client's type.

@@ -11,6 +11,7 @@ mod broken_rules;
 mod browser_sessions;
 mod cli;
 mod cli_beside_a_server;
+mod cli_resource;
 mod consent;
 mod cors;
 mod cross_site;

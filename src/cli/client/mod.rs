@@ -9,7 +9,7 @@ use super::{CommonArgs, Failure, print_json, print_table};
 use crate::{
     audit::{Actor, AuditEvent, AuditName, Origin},
     oauth::{
-        Client, ClientId, GrantType, RedirectUri, Resource, Scope,
+        Algorithm, Client, ClientId, GrantType, RedirectUri, Resource, Scope,
         client::{ApplicationType, ClientType, RefreshRotation, display_name},
     },
     secret::{self, Secret},
@@ -88,6 +88,12 @@ struct Settings {
     /// An API that the client may ask tokens for; may be repeated
     #[arg(long = "resource", value_name = "URI", value_parser = parsed_resource)]
     resources: Vec<Resource>,
+    /// The one of these that is meant where a request names none
+    #[arg(long, value_name = "URI", value_parser = parsed_resource)]
+    default_resource: Option<Resource>,
+    /// ES256, RS256, PS256 or EdDSA, for its access tokens where the API does not say [default: tokens.access_token_alg]
+    #[arg(long, value_name = "ALG", value_parser = super::resource::algorithm)]
+    access_token_signing_alg: Option<Algorithm>,
     /// An API whose tokens the client may introspect; may be repeated
     #[arg(long = "introspect", value_name = "URI", value_parser = parsed_resource)]
     introspects: Vec<Resource>,
@@ -203,7 +209,11 @@ impl Create {
                 client.add_secret(secret, server.master_key());
             }
             let event = event(server, AuditName::ClientCreated, &client.id);
-            Ok(server.store().write(InsertClient { client: client.clone(), event }).await?)
+            let saved = server.store().write(InsertClient { client: client.clone(), event }).await?;
+            if saved == Saved::Done {
+                server.rotation().provide_for(client.metadata.access_token_signing_alg).await?;
+            }
+            Ok(saved)
         });
         match saved.await? {
             Saved::Done => Shown::of(&client, secret.as_ref()).print(self.common.json),
@@ -229,6 +239,12 @@ impl Settings {
         }
         if !self.resources.is_empty() {
             client.resources = self.resources;
+        }
+        if self.default_resource.is_some() {
+            client.metadata.default_resource = self.default_resource;
+        }
+        if self.access_token_signing_alg.is_some() {
+            client.metadata.access_token_signing_alg = self.access_token_signing_alg;
         }
         if !self.introspects.is_empty() {
             client.introspects = self.introspects;
@@ -277,7 +293,10 @@ impl Update {
             settings.apply(&mut client)?;
             let event = event(server, AuditName::ClientUpdated, &client.id);
             match server.store().write(UpdateClient { client: client.clone(), event }).await? {
-                Saved::Done => Ok(client),
+                Saved::Done => {
+                    server.rotation().provide_for(client.metadata.access_token_signing_alg).await?;
+                    Ok(client)
+                }
                 Saved::Conflict => Err(unknown(&client.id)),
             }
         });

@@ -1,4 +1,4 @@
-//! One `[[clients]]` or `[[people]]` table while it is read: typed values, and mistakes with their place.
+//! One `[[clients]]`, `[[people]]` or `[[resources]]` table while it is read: typed values, and mistakes with their place.
 
 use std::{collections::BTreeMap, fmt};
 

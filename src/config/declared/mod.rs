@@ -1,4 +1,4 @@
-//! What a file declares beside the settings: clients and people, and which roles there are.
+//! What a file declares beside the settings: clients, people and resources, and which roles there are.
 
 mod client;
 mod document;
@@ -6,6 +6,7 @@ mod entry;
 mod include;
 mod person;
 mod phc;
+mod resource;
 mod roles;
 
 use std::{
@@ -18,7 +19,7 @@ use toml::de::DeValue;
 
 use self::{document::Document, entry::Entry};
 use super::mistakes::{Mistake, Mistakes};
-use crate::oauth::{Client, Email};
+use crate::oauth::{Client, Email, ProtectedResource};
 
 pub(super) use self::{
     client::KEYS as CLIENT_KEYS,
@@ -26,6 +27,7 @@ pub(super) use self::{
     entry::Keys,
     include::{INCLUDE, read as read_included},
     person::KEYS as PERSON_KEYS,
+    resource::KEYS as RESOURCE_KEYS,
     roles::{check as check_role, is_name as is_role},
 };
 pub use self::{
@@ -35,6 +37,7 @@ pub use self::{
 
 pub(super) const CLIENTS: &str = "clients";
 pub(super) const PEOPLE: &str = "people";
+pub(super) const RESOURCES: &str = "resources";
 
 /// Everything that the configuration file and what it includes declare, without a mistake.
 #[derive(Clone, Default)]
@@ -42,12 +45,14 @@ pub struct Declarations {
     /// Their `declared_in` names the file; their secrets are those that it gives, if it gives any.
     pub clients: Vec<Client>,
     pub people: Vec<DeclaredPerson>,
+    pub resources: Vec<ProtectedResource>,
 }
 
 /// Counts alone: a debug output of the configuration needs no e-mail, and must have no hash.
 impl fmt::Debug for Declarations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Declarations({} clients, {} people)", self.clients.len(), self.people.len())
+        let (clients, people, resources) = (self.clients.len(), self.people.len(), self.resources.len());
+        write!(f, "Declarations({clients} clients, {people} people, {resources} resources)")
     }
 }
 
@@ -64,7 +69,7 @@ impl Declarations {
         let included = included.iter().filter_map(|file| Document::parse(&file.name, &file.path, &file.text));
         let mut declarations = Self::default();
         // What was declared, and where.
-        let (mut clients, mut people) = (BTreeMap::new(), BTreeMap::new());
+        let (mut clients, mut people, mut resources) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for document in main.into_iter().chain(included) {
             entries(&document, CLIENTS, CLIENT_KEYS, mistakes, |entry| {
                 let is_first = is_first(&mut clients, str::to_owned, entry, "client_id");
@@ -75,6 +80,10 @@ impl Declarations {
                 let is_first = is_first(&mut people, key, entry, "email");
                 declarations.people.extend(person::read(entry, known_roles).filter(|_| is_first));
             });
+            entries(&document, RESOURCES, RESOURCE_KEYS, mistakes, |entry| {
+                let is_first = is_first(&mut resources, str::to_owned, entry, "uri");
+                declarations.resources.extend(resource::read(entry).filter(|_| is_first));
+            });
         }
         declarations
     }
@@ -84,7 +93,8 @@ impl Declarations {
         let mut text = String::new();
         let clients: Vec<&str> = self.clients.iter().map(|client| client.id.as_str()).collect();
         let people: Vec<&str> = self.people.iter().map(|person| person.email.typed.as_str()).collect();
-        for (kind, names) in [(CLIENTS, clients), (PEOPLE, people)] {
+        let resources: Vec<&str> = self.resources.iter().map(|resource| resource.uri.as_str()).collect();
+        for (kind, names) in [(CLIENTS, clients), (PEOPLE, people), (RESOURCES, resources)] {
             if !names.is_empty() {
                 writeln!(text, "\n# [[{kind}]]: {} declared: {}", names.len(), names.join(", ")).expect("writing to a String cannot fail");
             }

@@ -29,10 +29,15 @@ fn reference() -> String {
     text
 }
 
-/// The keys of `[[clients]]` and `[[people]]`.
+/// The keys of `[[clients]]`, `[[people]]` and `[[resources]]`.
 fn tables() -> String {
     let mut text = String::new();
-    for (kind, keys) in [(declared::CLIENTS, declared::CLIENT_KEYS), (declared::PEOPLE, declared::PERSON_KEYS)] {
+    let kinds = [
+        (declared::CLIENTS, declared::CLIENT_KEYS),
+        (declared::PEOPLE, declared::PERSON_KEYS),
+        (declared::RESOURCES, declared::RESOURCE_KEYS),
+    ];
+    for (kind, keys) in kinds {
         write!(text, "\n### `[[{kind}]]`\n\n| key | meaning |\n|---|---|\n").expect("a String");
         for (key, meaning) in keys {
             writeln!(text, "| `{key}` | {meaning} |").expect("a String");

@@ -30,9 +30,9 @@ fn login(person: SigningIn<'_>, problem: Option<SignInProblem>) -> String {
 
 fn consent(app: App<'_>, scopes: &[ScopeLine<'_>], lasts: Lasts) -> String {
     let (person, other_account_url) = ("alice@example.com", "/login?request=sealed");
-    let (request, bound) = ("sealed", "bound");
+    let (apis, request, bound) = ("", "sealed", "bound");
     let (is_self_registered, links) = (false, &[][..]);
-    Consent { page: &PAGE, app, person, other_account_url, scopes, lasts, is_self_registered, links, request, bound }
+    Consent { page: &PAGE, app, person, other_account_url, scopes, apis, lasts, is_self_registered, links, request, bound }
         .render()
         .expect("a page")
 }
@@ -88,6 +88,7 @@ fn consent_escapes_what_others_chose() {
         person: MARKUP,
         other_account_url: MARKUP,
         scopes: &scopes,
+        apis: MARKUP,
         lasts: Lasts::UntilSignOut,
         is_self_registered: true,
         links: &[("tos_uri", MARKUP)],
@@ -96,7 +97,7 @@ fn consent_escapes_what_others_chose() {
     }
     .render()
     .expect("a page");
-    assert_escaped(&html, 9);
+    assert_escaped(&html, 10);
 }
 
 #[test]
