@@ -1,13 +1,24 @@
 //! Every URL of the server, on one page.
 
-use std::collections::BTreeSet;
+mod documents;
+
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    future::{Ready, ready},
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use axum::{
     Router,
+    extract::Request,
     middleware::{from_fn, from_fn_with_state},
-    response::IntoResponse,
-    routing::{any, get, post},
+    response::{IntoResponse, Response},
+    routing::{any, future::RouteFuture, get, post},
 };
+use futures_util::future::Either;
+use tower::Service;
 
 use crate::{
     endpoints::{authorize, end_session, health, introspect, jwks, metadata, method_not_allowed, revoke, token, webfinger},
@@ -28,14 +39,47 @@ use crate::{
     },
 };
 
-/// Whoever serves the router says of each request where it comes from, as an extension.
+use documents::Documents;
+
+/// Whoever serves the routes says of each request where it comes from, as an extension.
 pub use crate::web::caller::Peer;
 
 const IN_JSON: request_log::Envelope = |error: Error| JsonError::from(error).into_response();
 
-/// The whole server as a service. Everything is below the issuer's path, but for the documents about the issuer whose place is
+/// The whole server as a service.
+#[derive(Clone)]
+pub struct Routes {
+    documents: Arc<Documents>,
+    router: Router,
+}
+
+impl Routes {
+    /// The routes of a server that was started.
+    pub fn new(server: &Server) -> Self {
+        Self { documents: Arc::new(Documents::new(server)), router: router(server) }
+    }
+}
+
+impl Service<Request> for Routes {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Either<Ready<Result<Response, Infallible>>, RouteFuture<Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Service::<Request>::poll_ready(&mut self.router, context)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        match self.documents.answer(&request) {
+            Some(response) => Either::Left(ready(Ok(response))),
+            None => Either::Right(self.router.call(request)),
+        }
+    }
+}
+
+/// Everything is below the issuer's path, but for the documents about the issuer whose place is
 /// at the root of its origin, and what is asked by machines that know only the port.
-pub fn router(server: &Server) -> Router {
+fn router(server: &Server) -> Router {
     let below_the_path = Router::new().merge(for_programs(server)).merge(for_people(server)).merge(health(server));
     let placed = match server.config().issuer.path() {
         "" => below_the_path,

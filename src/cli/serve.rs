@@ -14,7 +14,8 @@ use crate::{
     clock::Clock,
     config::Config,
     declared::{self, Missing},
-    jobs, routes,
+    jobs,
+    routes::Routes,
     server::Server,
     telemetry,
     web::{listener, request_log},
@@ -94,7 +95,7 @@ pub(super) async fn serve(server: &Server, listener: TcpListener, stop: impl Fut
     let stop_jobs = CancellationToken::new();
     let jobs = tokio::spawn(jobs::work(server.clone(), stop_jobs.clone()));
     tracing::info!(issuer = %config.issuer, listen = %config.listen, database = %config.database_url, "ready");
-    listener::serve(listener, routes::router(server), &config.limits, stop).await;
+    listener::serve(listener, Routes::new(server), &config.limits, stop).await;
     stop_jobs.cancel();
     let _ = jobs.await;
     server.close().await;

@@ -15,7 +15,12 @@ pub(super) const MAX_AGE: u64 = 600;
 
 /// `GET /.well-known/oauth-authorization-server`, `GET /.well-known/openid-configuration`
 pub(crate) async fn get(State(server): State<Server>, headers: HeaderMap) -> Result<Response, JsonError> {
-    Ok(cacheable(&headers, server.metadata(), MAX_AGE))
+    Ok(answer(&server, &headers))
+}
+
+/// The document, or that it has not changed.
+pub(crate) fn answer(server: &Server, headers: &HeaderMap) -> Response {
+    cacheable(headers, server.metadata(), MAX_AGE)
 }
 
 /// What clients look for beside it, and documents about other issuers.

@@ -132,8 +132,17 @@ impl KeyRing {
 
     /// The published keys (RFC 7517 §5), as of the last load, and how long they may be kept.
     pub(crate) async fn jwks(&self) -> Result<(Document, Duration)> {
-        let keys = self.keys().await?;
-        Ok((keys.jwks.clone(), self.schedule.max_age(keys.known_at, self.clock.now())))
+        Ok(self.published(&*self.keys().await?))
+    }
+
+    /// The same, if the keys in memory are young enough.
+    pub(crate) fn jwks_in_memory(&self) -> Option<(Document, Duration)> {
+        let keys = self.in_memory();
+        self.is_fresh(&keys).then(|| self.published(&keys))
+    }
+
+    fn published(&self, keys: &Keys) -> (Document, Duration) {
+        (keys.jwks.clone(), self.schedule.max_age(keys.known_at, self.clock.now()))
     }
 
     /// The key that protects new refresh tokens, with its number.

@@ -81,16 +81,22 @@ pub(crate) fn see_other(location: &str) -> Result<Response> {
     Ok(response)
 }
 
-/// What every answer carries.
+/// Marks any answer: it is what it says it is, and comes by TLS where the issuer does (RFC 6797).
+pub(crate) fn protect(mut response: Response, server: &Server) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if server.config().issuer.is_https() {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+    response
+}
+
+/// What every answer carries, and whole paths to ours.
 pub(crate) fn on_everything(server: &Server) -> MapResponseLayer<impl Fn(Response) -> Response + Clone + use<>> {
     let server = server.clone();
-    MapResponseLayer::new(move |mut response: Response| {
-        let headers = response.headers_mut();
-        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        let issuer = &server.config().issuer;
-        if issuer.is_https() {
-            headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
-        }
+    MapResponseLayer::new(move |response: Response| {
+        let mut response = protect(response, &server);
+        let (headers, issuer) = (response.headers_mut(), &server.config().issuer);
         if let Some(location) = headers.get(header::LOCATION).and_then(|location| on_our_origin(location, issuer)) {
             headers.insert(header::LOCATION, location);
         }

@@ -1,8 +1,8 @@
 //! Accepting connections, with limits on their number, their headers and their patience; and ending in order.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use axum::{Router, extract::Request};
+use axum::{extract::Request, response::Response};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -19,7 +19,11 @@ use super::caller::Peer;
 use crate::config::Limits;
 
 /// Serves until `shutdown`, then lets requests in progress finish for `limits.shutdown_timeout`.
-pub(crate) async fn serve(listener: TcpListener, router: Router, limits: &Limits, shutdown: impl Future<Output = ()>) {
+pub(crate) async fn serve<S>(listener: TcpListener, routes: S, limits: &Limits, shutdown: impl Future<Output = ()>)
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+{
     let places = Arc::new(Semaphore::new(limits.connections));
     let graceful = GracefulShutdown::new();
     let http = protocol(limits);
@@ -30,11 +34,11 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, limits: &Limits
             () = &mut shutdown => break,
         };
         let (stream, peer, place) = accepted;
-        let router = router.clone();
+        let routes = routes.clone();
         let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(peer);
-            router.clone().call(request)
+            routes.clone().call(request)
         });
         // A peer that does not read its answer must not hold its place.
         let mut stream = TimeoutStream::new(stream);

@@ -112,7 +112,7 @@ on_every_backend! {
     /// Nor is a database that is away: the app learns when to try again.
     async fn an_outage_can_be_read(server) {
         let node = server.fresh_node().await;
-        let router = node.router.clone();
+        let router = node.routes.clone();
         node.stop().await;
         for path in FORMS {
             let request = form_request(path, &[("client_id", "app"), ("client_secret", "x")]);

@@ -14,11 +14,12 @@ pub mod wire;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use axum::{Router, body::Body};
+use axum::body::Body;
 use grantor::{
     clock::{Clock, Timestamp},
     config::{Config, Sources},
-    jobs, routes,
+    jobs,
+    routes::Routes,
     server::Server,
 };
 use http::Request;
@@ -123,7 +124,7 @@ macro_rules! on_databases {
 pub struct TestServer {
     pub clock: Clock,
     pub database: Database,
-    pub router: Router,
+    pub routes: Routes,
     /// The path of its issuer; mostly none.
     pub path: String,
     server: Server,
@@ -135,7 +136,7 @@ impl TestServer {
         let database = Database::copy(backend).await;
         let clock = Clock::moved_from(START);
         let server = Server::start(config(&database, settings), clock.clone()).await.unwrap();
-        Self { router: routes::router(&server), path: path_of_issuer(settings), clock, database, server }
+        Self { routes: Routes::new(&server), path: path_of_issuer(settings), clock, database, server }
     }
 
     /// Starts a server on a database without a table.
@@ -143,7 +144,7 @@ impl TestServer {
         let database = Database::empty(backend).await;
         let clock = Clock::moved_from(START);
         let server = Server::start(config(&database, settings), clock.clone()).await.unwrap();
-        Self { router: routes::router(&server), path: path_of_issuer(settings), clock, database, server }
+        Self { routes: Routes::new(&server), path: path_of_issuer(settings), clock, database, server }
     }
 
     /// A second node on the same database, with the same clock. `SQLite` serves one node, so this is for Postgres.
@@ -155,7 +156,7 @@ impl TestServer {
     pub async fn node_with(&self, settings: &[(&str, &str)]) -> Self {
         let server = Server::start(config(&self.database, settings), self.clock.clone()).await.unwrap();
         Self {
-            router: routes::router(&server),
+            routes: Routes::new(&server),
             path: path_of_issuer(settings),
             clock: self.clock.clone(),
             database: self.database.clone(),
@@ -189,7 +190,7 @@ impl TestServer {
 
     /// Sends a request through the router as it is.
     pub async fn send_to_origin(&self, request: Request<Body>) -> Answer {
-        Answer::read(self.router.clone().oneshot(request).await.unwrap()).await
+        Answer::read(self.routes.clone().oneshot(request).await.unwrap()).await
     }
 
     /// `GET` without cookies.

@@ -7,7 +7,7 @@ use aws_lc_rs::{
     hkdf::{HKDF_SHA256, Salt},
 };
 use base64::prelude::{BASE64_STANDARD, Engine};
-use grantor::{clock::Clock, routes, server::Server};
+use grantor::{clock::Clock, routes::Routes, server::Server};
 use jsonwebtoken::EncodingKey;
 
 use super::{App, Backend, Database, TestServer, app::timestamp, config, database::MASTER_KEY};
@@ -31,7 +31,7 @@ impl TestServer {
         let database = Database::empty(backend).await;
         let clock = Clock::moved_from(Clock::system().now());
         let server = Server::start(config(&database, &[]), clock.clone()).await.unwrap();
-        Self { router: routes::router(&server), path: String::new(), clock, database, server }
+        Self { routes: Routes::new(&server), path: String::new(), clock, database, server }
     }
 
     /// The time as a literal.
