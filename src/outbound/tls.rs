@@ -5,7 +5,6 @@ use std::{fs, path::Path, sync::Arc};
 use anyhow::Context;
 use rustls::{
     ClientConfig, RootCertStore,
-    crypto::aws_lc_rs,
     pki_types::{CertificateDer, pem::PemObject},
 };
 
@@ -14,7 +13,8 @@ pub(super) fn config(ca_file: Option<&Path>) -> anyhow::Result<ClientConfig> {
     if let Some(path) = ca_file {
         add(&mut roots, path).with_context(|| format!("outbound.ca_file {}", path.display()))?;
     }
-    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider())).with_safe_default_protocol_versions()?;
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
