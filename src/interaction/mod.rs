@@ -3,6 +3,7 @@
 mod answer;
 mod next_step;
 mod pending;
+mod request_object;
 mod validation;
 
 pub(crate) use answer::{Answer, Next, Visit, asked_scope, deny, give_consent, is_meant, proceed};

@@ -1,8 +1,9 @@
 //! From parameters to a request: who asks and where the answer goes first, everything else after (OAuth 2.1 §4.1.1, §4.1.2.1).
 
+use super::request_object;
 use crate::{
     error::{Error, Result},
-    oauth::{AuthorizationRequest, ClientId, OAuthError, Params, authorization_request::Reply},
+    oauth::{AuthorizationRequest, Client, ClientId, OAuthError, Params, authorization_request::Reply},
     server::Server,
     tokens::id_token,
 };
@@ -30,6 +31,12 @@ pub(crate) async fn validate(server: &Server, params: &Params) -> Result<Result<
     let Some(client) = client else {
         return page("No client with this client_id is registered and enabled; 'grantor client list' shows those that are.");
     };
+    let unfolded = match request_object::unfolded(server, &client, params).await {
+        Ok(params) => params,
+        Err(Error::Protocol(error)) => return Ok(Err(without_its_object(&client, params, error))),
+        Err(fault) => return Err(fault),
+    };
+    let params = unfolded.as_ref();
     let Some(return_address) = client.return_address(params.get("redirect_uri")) else {
         return page(
             "The redirect_uri is not one that the client is registered with: compare it byte for byte with what \
@@ -52,6 +59,14 @@ pub(crate) async fn validate(server: &Server, params: &Params) -> Result<Result<
 async fn at_its_resources(server: &Server, request: AuthorizationRequest) -> Result<Result<AuthorizationRequest, OAuthError>> {
     let registered = server.resources(&request.resources).await?;
     Ok(request.at(&registered))
+}
+
+/// A request object that cannot be used says nothing: whom to tell is what stands outside of it.
+fn without_its_object(client: &Client, params: &Params, error: OAuthError) -> Refusal {
+    match client.return_address(params.get("redirect_uri")) {
+        Some(return_address) => Refusal::Reply(Reply::new(return_address, client, params), error),
+        None => Refusal::Page(error),
+    }
 }
 
 /// `prompt=create` is a value that we know where people may sign up, and only there.

@@ -89,7 +89,6 @@ impl AuthorizationRequest {
     /// Checks everything that follows client and redirect URI; a refusal goes to `reply`.
     pub fn parse(client: Arc<Client>, reply: Reply, params: &Params) -> Result<Self, OAuthError> {
         params.check()?;
-        refuse_request_objects(params)?;
         response_type(params)?;
         if params.get("response_mode").is_some_and(|mode| ResponseMode::parse(mode).is_none()) {
             return Err(OAuthError::invalid_request("The response_mode is not supported; use query or form_post."));
@@ -147,16 +146,6 @@ impl AuthorizationRequest {
     pub fn ui_locales(&self) -> impl Iterator<Item = &str> {
         self.params.get("ui_locales").into_iter().flat_map(|tags| tags.split(' '))
     }
-}
-
-fn refuse_request_objects(params: &Params) -> Result<(), OAuthError> {
-    if params.get("request").is_some() {
-        return Err(OAuthError::new(ErrorCode::RequestNotSupported, "Send the parameters themselves: 'request' is not supported."));
-    }
-    if params.get("request_uri").is_some() {
-        return Err(OAuthError::new(ErrorCode::RequestUriNotSupported, "Send the parameters themselves: 'request_uri' is not supported."));
-    }
-    Ok(())
 }
 
 fn response_type(params: &Params) -> Result<(), OAuthError> {

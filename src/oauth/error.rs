@@ -1,4 +1,4 @@
-//! Every registered error code with its status (OAuth 2.1 §3.2.4 and §4.1.2.1, RFC 8707 §2, `OpenID` Core §3.1.2.6,
+//! Every registered error code with its status (OAuth 2.1 §3.2.4 and §4.1.2.1, RFC 8707 §2, RFC 9101 §7, `OpenID` Core §3.1.2.6,
 //! `unmet_authentication_requirements` 1.0).
 
 use std::{borrow::Cow, fmt};
@@ -11,6 +11,8 @@ pub enum ErrorCode {
     InvalidClient,
     InvalidGrant,
     InvalidRequest,
+    InvalidRequestObject,
+    InvalidRequestUri,
     InvalidScope,
     InvalidTarget,
     LoginRequired,
@@ -33,6 +35,8 @@ impl ErrorCode {
             Self::InvalidClient => ("invalid_client", 401),
             Self::InvalidGrant => ("invalid_grant", 400),
             Self::InvalidRequest => ("invalid_request", 400),
+            Self::InvalidRequestObject => ("invalid_request_object", 400),
+            Self::InvalidRequestUri => ("invalid_request_uri", 400),
             Self::InvalidScope => ("invalid_scope", 400),
             Self::InvalidTarget => ("invalid_target", 400),
             Self::LoginRequired => ("login_required", 400),

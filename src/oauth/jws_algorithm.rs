@@ -55,6 +55,14 @@ impl JwsAlgorithm {
         at.map_or(&[], |at| &possible[at..=at])
     }
 
+    /// Which of them the request objects of a client may have: by its keys, or by its secret where it registered that (RFC 9101 §6.2).
+    pub fn of_request_objects(registered: Option<&str>) -> &'static [Self] {
+        match registered.and_then(Self::parse).and_then(Self::secret_octets) {
+            Some(_) => Self::allowed(registered, Self::SYMMETRIC),
+            None => Self::allowed(registered, Self::ASYMMETRIC),
+        }
+    }
+
     /// How many octets a secret must have to key its MAC (RFC 7518 §3.2); none for others.
     pub const fn secret_octets(self) -> Option<usize> {
         match self {

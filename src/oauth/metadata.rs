@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     algorithm::Algorithm, claims::ACR_ONE_FACTOR, client_auth_method::ClientAuthMethod, client_metadata::SubjectType,
-    grant_type::GrantType, issuer::Issuer, pkce, prompt, response_mode::ResponseMode, scope,
+    grant_type::GrantType, issuer::Issuer, jws_algorithm::JwsAlgorithm, pkce, prompt, response_mode::ResponseMode, scope,
 };
 
 /// The paths of the protocol endpoints, behind the issuer.
@@ -92,9 +92,10 @@ fn openid_provider(offer: &Offer<'_>) -> Map<String, Value> {
         // Each with the pages that suit every screen (§3.1.2.1).
         "display_values_supported": ["page", "popup", "touch", "wap"],
         "claims_parameter_supported": false,
-        "request_parameter_supported": false,
-        "request_uri_parameter_supported": false,
-        "require_request_uri_registration": false,
+        "request_parameter_supported": true,
+        "request_uri_parameter_supported": true,
+        "require_request_uri_registration": true,
+        "request_object_signing_alg_values_supported": names(&[JwsAlgorithm::ASYMMETRIC, JwsAlgorithm::SYMMETRIC].concat(), JwsAlgorithm::as_str),
     }))
 }
 

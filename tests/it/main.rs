@@ -40,6 +40,7 @@ mod oauth2_crate;
 mod oidc_backchannel_logout;
 mod oidc_core_authentication_request;
 mod oidc_core_prompt_and_max_age;
+mod oidc_core_request_objects;
 mod oidc_core_subjects;
 mod oidc_discovery;
 mod oidc_frontchannel_logout;

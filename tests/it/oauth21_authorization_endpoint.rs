@@ -79,7 +79,7 @@ on_every_backend! {
             (&[("prompt", "none login")], "invalid_request"),
             (&[("max_age", "-1")], "invalid_request"),
             (&[("request", "eyJhbGciOiJub25lIn0.e30.")], "request_not_supported"),
-            (&[("request_uri", "urn:ietf:params:oauth:request_uri:x")], "request_uri_not_supported"),
+            (&[("request_uri", "urn:ietf:params:oauth:request_uri:x")], "invalid_request_uri"),
         ];
         for (extra, error) in refusals {
             let answer = server.get(&app.authorization_path(extra)).await;

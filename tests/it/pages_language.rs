@@ -128,6 +128,7 @@ impl<'a> Tour<'a> {
         browser.sign_in_as_someone().await;
         browser.authorize(&app, &[]).await;
         self.saw("consent to an unknown app", &mut browser);
+        browser.authorize(&app, &[]).await;
         browser.deny().await;
         self.saw("denied", &mut browser);
         browser.authorize(&app, &[("scope", "admin")]).await;

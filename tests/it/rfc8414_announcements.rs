@@ -212,13 +212,7 @@ on_every_backend! {
     async fn what_is_false_does_not_work(server) {
         let app = app(server).await;
         let metadata = metadata(server).await;
-        for (member, parameter, error) in
-            [("request_parameter_supported", "request", "request_not_supported"), ("request_uri_parameter_supported", "request_uri", "request_uri_not_supported")]
-        {
-            assert_eq!(metadata[member], false);
-            server.get(&app.authorization_path(&[(parameter, "https://app.example/request.jwt")])).await.assert_redirected_error(error);
-        }
-        assert_eq!((&metadata["claims_parameter_supported"], &metadata["require_request_uri_registration"]), (&false.into(), &false.into()));
+        assert_eq!(metadata["claims_parameter_supported"], false);
         let code = app.code_with(&[("claims", r#"{"userinfo": {"email": {"essential": true}}}"#)]).await;
         assert_eq!(app.redeem(&code).await.claims().get("email"), None);
     }
