@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::http::{self, Connection};
 use crate::load::{CodeFlow, Lane, Operation};
+use crate::plan::IdTokenAlgorithm;
 use crate::process::{Server, free_address};
 use crate::sign_in::{self, PreparedSignIn};
 
@@ -26,12 +27,14 @@ const PASSWORD: &str = "correct horse battery staple";
 const REDIRECT_URI: &str = "https://app.example.com/cb";
 const CODE_VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
-/// A running Grantor with two clients and as many people as there are connections.
+/// A running Grantor with its clients and as many people as there are connections.
 pub struct Grantor {
     server: Option<Server>,
     settings: Settings,
     /// Signs people in.
     app: Client,
+    /// The same with `openid`, by the algorithm of its ID tokens.
+    openid: Vec<(IdTokenAlgorithm, Client)>,
     /// Acts for itself.
     machine: Client,
     people: Vec<Person>,
@@ -67,18 +70,14 @@ impl Grantor {
             master_key: format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()),
         };
         let (server, _) = settings.serve().await?;
-        let app = settings.client(&[
-            "--redirect-uri",
-            REDIRECT_URI,
-            "--confidential",
-            "--first-party",
-            "--grant-type",
-            "authorization_code",
-            "--grant-type",
-            "refresh_token",
-        ])?;
+        let app = settings.app(&["--scope", "profile email offline_access"])?;
+        let openid = [IdTokenAlgorithm::Rs256, IdTokenAlgorithm::Es256].into_iter().map(|algorithm| {
+            let metadata = serde_json::json!({ "id_token_signed_response_alg": algorithm.as_str() }).to_string();
+            Ok((algorithm, settings.app(&["--metadata", &metadata])?))
+        });
+        let openid = openid.collect::<anyhow::Result<_>>()?;
         let machine = settings.client(&["--grant-type", "client_credentials", "--scope", "reports:read"])?;
-        Ok(Self { server: Some(server), settings, app, machine, people: Vec::new() })
+        Ok(Self { server: Some(server), settings, app, openid, machine, people: Vec::new() })
     }
 
     /// Ends Grantor by SIGTERM and starts it again on its database; tells how long it took to be ready.
@@ -126,7 +125,7 @@ impl Grantor {
         let mut lanes = Vec::new();
         for person in &self.people {
             let operation = Operation::Refresh {
-                head: self.app_head(TOKEN),
+                head: self.head(&self.app, TOKEN),
                 prefix: "grant_type=refresh_token&refresh_token=".to_owned(),
                 token: self.tokens(person).await?.1,
             };
@@ -142,7 +141,7 @@ impl Grantor {
         for person in &self.people {
             let (access_token, _) = self.tokens(person).await?;
             let body = http::form([("token", access_token.as_str())]);
-            let request = http::post(&self.app_head("/oauth/introspect"), &body);
+            let request = http::post(&self.head(&self.app, "/oauth/introspect"), &body);
             let operation = Operation::Fixed { request, status: 200, holds: "\"active\":true" };
             lanes.push(Lane::new(self.connection(), operation));
         }
@@ -152,8 +151,19 @@ impl Grantor {
     /// Each connection is a browser whose person has signed in.
     pub async fn code_flow(&mut self, connections: usize) -> anyhow::Result<Vec<Lane>> {
         self.sign_people_in(connections).await?;
-        let lane = |person: &Person| Lane::new(self.connection(), Operation::CodeFlow(self.code_flow_of(person)));
-        Ok(self.people.iter().map(lane).collect())
+        Ok(self.code_flows(&self.app, "access_token"))
+    }
+
+    /// The same with `openid`: an ID token, too, leaves with each answer.
+    pub async fn code_flow_openid(&mut self, connections: usize, algorithm: IdTokenAlgorithm) -> anyhow::Result<Vec<Lane>> {
+        self.sign_people_in(connections).await?;
+        let (_, client) = self.openid.iter().find(|(known, _)| *known == algorithm).context("no such client")?;
+        Ok(self.code_flows(client, "id_token"))
+    }
+
+    fn code_flows(&self, client: &Client, member: &'static str) -> Vec<Lane> {
+        let flow = |person: &Person| CodeFlow { member, ..self.code_flow_of(client, person) };
+        self.people.iter().map(|person| Lane::new(self.connection(), Operation::CodeFlow(flow(person)))).collect()
     }
 
     /// Each connection posts the sign-in form of a person of its own.
@@ -183,8 +193,8 @@ impl Grantor {
         (0..connections).map(|_| Lane::new(self.connection(), operation())).collect()
     }
 
-    fn app_head(&self, path: &str) -> String {
-        http::post_head(self.settings.address, path, &self.app.authorization)
+    fn head(&self, client: &Client, path: &str) -> String {
+        http::post_head(self.settings.address, path, &client.authorization)
     }
 
     fn client_credentials_request(&self) -> Vec<u8> {
@@ -192,11 +202,11 @@ impl Grantor {
         http::post(&head, &http::form([("grant_type", "client_credentials"), ("scope", "reports:read")]))
     }
 
-    fn authorization_request(&self) -> String {
+    fn authorization_request(&self, client: &Client) -> String {
         let code_challenge = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(CODE_VERIFIER));
         let query = http::form([
             ("response_type", "code"),
-            ("client_id", &self.app.id),
+            ("client_id", &client.id),
             ("redirect_uri", REDIRECT_URI),
             ("state", "af0ifjsldkj"),
             ("code_challenge", &code_challenge),
@@ -205,19 +215,20 @@ impl Grantor {
         format!("{AUTHORIZE}?{query}")
     }
 
-    fn code_flow_of(&self, person: &Person) -> CodeFlow {
+    fn code_flow_of(&self, client: &Client, person: &Person) -> CodeFlow {
         let fixed = http::form([("grant_type", "authorization_code"), ("redirect_uri", REDIRECT_URI), ("code_verifier", CODE_VERIFIER)]);
         CodeFlow {
-            authorize: http::get(self.settings.address, &self.authorization_request(), &person.cookie),
-            head: self.app_head(TOKEN),
+            authorize: http::get(self.settings.address, &self.authorization_request(client), &person.cookie),
+            head: self.head(client, TOKEN),
             prefix: format!("{fixed}&code="),
+            member: "access_token",
         }
     }
 
     /// A new grant of this person: its access token and its refresh token.
     async fn tokens(&self, person: &Person) -> anyhow::Result<(String, String)> {
         let mut connection = self.connection();
-        let response = self.code_flow_of(person).perform(&mut connection).await?;
+        let response = self.code_flow_of(&self.app, person).perform(&mut connection).await?;
         Ok((response.member("access_token")?.to_owned(), response.member("refresh_token")?.to_owned()))
     }
 
@@ -228,7 +239,7 @@ impl Grantor {
             let user = ["user", "create", "--email", &email, "--email-verified", "--password-stdin", "--json"];
             self.settings.run(&user, PASSWORD)?;
             let mut connection = self.connection();
-            let request = self.authorization_request();
+            let request = self.authorization_request(&self.app);
             let sign_in = PreparedSignIn::fetch(&mut connection, self.settings.address, &request, (&email, PASSWORD))
                 .await
                 .context("cannot get the sign-in form")?;
@@ -282,6 +293,12 @@ impl Settings {
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "`grantor {}`: {said}", arguments.join(" "));
         serde_json::from_slice(&output.stdout).with_context(|| format!("`grantor {}`", arguments.join(" ")))
+    }
+
+    /// A client of the operator's that signs people in.
+    fn app(&self, arguments: &[&str]) -> anyhow::Result<Client> {
+        let grant_types = ["--grant-type", "authorization_code", "--grant-type", "refresh_token"];
+        self.client(&[&["--redirect-uri", REDIRECT_URI, "--confidential", "--first-party"], &grant_types[..], arguments].concat())
     }
 
     fn client(&self, arguments: &[&str]) -> anyhow::Result<Client> {

@@ -33,6 +33,8 @@ pub struct CodeFlow {
     pub authorize: Vec<u8>,
     pub head: String,
     pub prefix: String,
+    /// What the token response must have.
+    pub member: &'static str,
 }
 
 /// One connection and its operation.
@@ -202,7 +204,7 @@ impl Operation {
                 successor.clone_into(token);
             }
             Self::CodeFlow(flow) => {
-                flow.perform(connection).await?.member("access_token")?;
+                flow.perform(connection).await?.member(flow.member)?;
             }
         }
         Ok(())

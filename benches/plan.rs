@@ -23,7 +23,26 @@ pub enum Work {
     Refresh,
     Introspect,
     CodeFlow,
+    /// With `openid`: by the algorithm that the client registered for its ID tokens.
+    CodeFlowOpenId(IdTokenAlgorithm),
     SignIn,
+}
+
+/// What signs an ID token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdTokenAlgorithm {
+    Rs256,
+    Es256,
+}
+
+impl IdTokenAlgorithm {
+    /// The registered name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+        }
+    }
 }
 
 /// One line of the table.
@@ -67,6 +86,8 @@ impl Work {
             Self::Refresh => "refresh",
             Self::Introspect => "introspect",
             Self::CodeFlow => "code flow",
+            Self::CodeFlowOpenId(IdTokenAlgorithm::Rs256) => "code flow openid, RS256",
+            Self::CodeFlowOpenId(IdTokenAlgorithm::Es256) => "code flow openid, ES256",
             Self::SignIn => "sign-in",
         }
     }
@@ -84,6 +105,11 @@ impl Row {
 
     fn grantor(work: Work, database: Database, bar: f64) -> Self {
         Self { work, database: Some(database), bar: Some(bar) }
+    }
+
+    /// A row that is told, and held to nothing.
+    fn unbarred(work: Work, database: Database) -> Self {
+        Self { work, database: Some(database), bar: None }
     }
 
     /// Whether Grantor must run on `database` for this row.
@@ -120,7 +146,12 @@ pub fn groups(only: &[String]) -> Vec<Group> {
     for (database, code_flow) in [(Database::Sqlite, 0.2), (Database::Postgres, 0.25)] {
         groups.push(Group {
             baseline: Row::bare(Work::Rotate, Some(database)),
-            rows: vec![Row::grantor(Work::Refresh, database, 0.6), Row::grantor(Work::CodeFlow, database, code_flow)],
+            rows: vec![
+                Row::grantor(Work::Refresh, database, 0.6),
+                Row::grantor(Work::CodeFlow, database, code_flow),
+                Row::unbarred(Work::CodeFlowOpenId(IdTokenAlgorithm::Rs256), database),
+                Row::unbarred(Work::CodeFlowOpenId(IdTokenAlgorithm::Es256), database),
+            ],
         });
     }
     groups.extend(BOTH.map(|database| Group {

@@ -108,6 +108,7 @@ impl Stage {
             Work::Refresh => grantor.refresh(connections).await?,
             Work::Introspect => grantor.introspect(connections).await?,
             Work::CodeFlow => grantor.code_flow(connections).await?,
+            Work::CodeFlowOpenId(algorithm) => grantor.code_flow_openid(connections, algorithm).await?,
             Work::SignIn => grantor.sign_in(connections).await?,
             _ => grantor.discovery(connections),
         };
