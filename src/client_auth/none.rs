@@ -7,7 +7,7 @@ pub(super) fn credentials(params: &Params) -> Result<Credentials, OAuthError> {
     let client_id = params.get("client_id").ok_or_else(|| {
         OAuthError::new(
             ErrorCode::InvalidClient,
-            "Client authentication is missing: send an Authorization header, or client_id and client_secret.",
+            "Client authentication is missing: send an Authorization header, or client_id and client_secret, or a client_assertion.",
         )
     })?;
     Ok(Credentials { client_id: client_id.to_owned(), secret: None })

@@ -12,7 +12,7 @@ pub(crate) mod rotation;
 pub(crate) mod schedule;
 
 pub(crate) use algorithm::Algorithm;
-pub(crate) use client_keys::{ClientKeys, KeySetRefused, verify_with_secrets};
+pub(crate) use client_keys::{ClientKeys, verify_with_secrets};
 pub(crate) use jws::{Jws, Unverified};
 pub(crate) use key_ring::KeyRing;
 pub(crate) use remote_keys::RemoteKeys;

@@ -9,6 +9,7 @@ use super::{
     client_metadata::ClientMetadata,
     error::{ErrorCode, OAuthError},
     grant_type::GrantType,
+    jws_algorithm::JwsAlgorithm,
     redirect_uri::{RedirectUri, ReturnAddress},
     resource::{self, Resource},
     scope::{self, Scope},
@@ -195,6 +196,16 @@ pub enum Contradiction {
     NoScope,
     #[error("the default resource must be one of the client's resources")]
     DefaultResource,
+    #[error("private_key_jwt needs the client's public keys: give either jwks or jwks_uri")]
+    NoKeys,
+    #[error("jwks and jwks_uri exclude each other (RFC 7591 section 2): give one of them")]
+    KeysTwice,
+    #[error("jwks_uri must be an https URL, without userinfo and fragment; http is for loopback alone")]
+    KeysAddress,
+    #[error("a public client has the token_endpoint_auth_method none, and only a public one has it")]
+    MethodOfOtherType,
+    #[error("token_endpoint_auth_signing_alg must be an algorithm that the token_endpoint_auth_method can use")]
+    MethodAlgorithm,
 }
 
 impl Client {
@@ -238,6 +249,29 @@ impl Client {
             (is_public && self.refresh_rotation == RefreshRotation::Keep, Contradiction::PublicWithoutRotation),
             (self.scope.is_empty(), Contradiction::NoScope),
             (self.metadata.default_resource.iter().any(|uri| !self.resources.contains(uri)), Contradiction::DefaultResource),
+        ];
+        self.check_authentication()?;
+        contradictions.into_iter().find(|(holds, _)| *holds).map_or(Ok(()), |(_, contradiction)| Err(contradiction))
+    }
+
+    /// Whether the client can authenticate as it is registered to (RFC 7591 §2, `OpenID` Core §9).
+    fn check_authentication(&self) -> Result<(), Contradiction> {
+        let metadata = &self.metadata;
+        let method = metadata.token_endpoint_auth_method;
+        let possible = match method {
+            Some(ClientAuthMethod::PrivateKeyJwt) => JwsAlgorithm::ASYMMETRIC,
+            Some(ClientAuthMethod::ClientSecretJwt) => JwsAlgorithm::SYMMETRIC,
+            _ => &[],
+        };
+        let has_no_keys = metadata.jwks.is_none() && metadata.jwks_uri.is_none();
+        let is_of_other_type = method.is_some_and(|method| (method == ClientAuthMethod::None) != (self.client_type == ClientType::Public));
+        let algorithm = metadata.token_endpoint_auth_signing_alg.as_deref();
+        let contradictions = [
+            (is_of_other_type, Contradiction::MethodOfOtherType),
+            (metadata.jwks.is_some() && metadata.jwks_uri.is_some(), Contradiction::KeysTwice),
+            (method == Some(ClientAuthMethod::PrivateKeyJwt) && has_no_keys, Contradiction::NoKeys),
+            (metadata.jwks_uri.as_deref().is_some_and(|uri| !is_fetchable(uri)), Contradiction::KeysAddress),
+            (algorithm.is_some() && JwsAlgorithm::allowed(algorithm, possible).is_empty(), Contradiction::MethodAlgorithm),
         ];
         contradictions.into_iter().find(|(holds, _)| *holds).map_or(Ok(()), |(_, contradiction)| Err(contradiction))
     }
@@ -322,45 +356,18 @@ fn host(uri: &str) -> Option<String> {
     url::Url::parse(uri).ok()?.host_str().map(str::to_ascii_lowercase)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `OpenID` Core §8.1: the host of `sector_identifier_uri`, else the one host of all redirect URIs.
-    #[test]
-    fn a_sector_is_one_host() {
-        let sector = |redirect_uris: &[&str], sector_identifier_uri: Option<&str>| {
-            let mut client = Client::new(ClientId::parse("app").unwrap(), "App".to_owned(), ClientType::Public);
-            client.redirect_uris = redirect_uris.iter().map(|uri| RedirectUri::register(uri, ClientType::Public).unwrap()).collect();
-            client.metadata.sector_identifier_uri = sector_identifier_uri.map(str::to_owned);
-            client.sector_identifier()
-        };
-        let of = |host: &str| Some(host.to_owned());
-        assert_eq!(sector(&["https://App.example/a", "https://app.example:8443/b"], None), of("app.example"));
-        assert_eq!(sector(&["https://a.example/", "https://b.example/"], Some("https://sector.example/uris.json")), of("sector.example"));
-        for without in [&[][..], &["https://a.example/", "https://b.example/"], &["com.example.app:/callback"]] {
-            assert_eq!(sector(without, None), None);
-        }
-    }
-
-    /// RFC 9068 §5: a client's `sub` must not read as a person's.
-    #[test]
-    fn a_uuid_in_any_spelling_is_no_client_id() {
-        for text in [
-            "67e55044-10b1-426f-9247-bb680e5fe0c8",
-            "67e5504410b1426f9247bb680e5fe0c8",
-            "{67e55044-10b1-426f-9247-bb680e5fe0c8}",
-            "urn:uuid:67e55044-10b1-426f-9247-bb680e5fe0c8",
-        ] {
-            assert_eq!(ClientId::parse(text), Err(MalformedClientId::Uuid), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_client_id_is_printable_ascii() {
-        assert!(ClientId::parse("app-1").is_ok());
-        for text in ["", "a b", "a\0", "ä"] {
-            assert_eq!(ClientId::parse(text), Err(MalformedClientId::Characters));
-        }
-    }
+/// Whether a document may be registered by this address. Where it leads is decided when it is fetched.
+fn is_fetchable(text: &str) -> bool {
+    let Ok(url) = url::Url::parse(text) else { return false };
+    let is_loopback = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => return false,
+    };
+    let is_protected = url.scheme() == "https" || (url.scheme() == "http" && is_loopback);
+    is_protected && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,9 +15,14 @@ pub enum ClientAuthMethod {
 
 impl ClientAuthMethod {
     /// What the metadata document announces for the token and revocation endpoints (RFC 8414 §2).
-    pub const ALL: &[Self] = &[Self::ClientSecretBasic, Self::ClientSecretPost, Self::None];
+    pub const ALL: &[Self] = &[Self::ClientSecretBasic, Self::ClientSecretPost, Self::ClientSecretJwt, Self::PrivateKeyJwt, Self::None];
     /// What it announces for introspection, which public clients may not use (RFC 7662 §2.1).
-    pub const CONFIDENTIAL: &[Self] = &[Self::ClientSecretBasic, Self::ClientSecretPost];
+    pub const CONFIDENTIAL: &[Self] = &[Self::ClientSecretBasic, Self::ClientSecretPost, Self::ClientSecretJwt, Self::PrivateKeyJwt];
+
+    /// From the registered value.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|method| method.as_str() == text)
+    }
 
     /// The registered value.
     pub const fn as_str(self) -> &'static str {

@@ -74,6 +74,9 @@ fn authorization_server(offer: &Offer<'_>) -> Map<String, Value> {
         "token_endpoint_auth_methods_supported": names(ClientAuthMethod::ALL, |method| method.as_str()),
         "revocation_endpoint_auth_methods_supported": names(ClientAuthMethod::ALL, |method| method.as_str()),
         "introspection_endpoint_auth_methods_supported": names(ClientAuthMethod::CONFIDENTIAL, |method| method.as_str()),
+        "token_endpoint_auth_signing_alg_values_supported": algorithms_of_assertions(),
+        "revocation_endpoint_auth_signing_alg_values_supported": algorithms_of_assertions(),
+        "introspection_endpoint_auth_signing_alg_values_supported": algorithms_of_assertions(),
         "code_challenge_methods_supported": pkce::CODE_CHALLENGE_METHODS,
         // RFC 9207 §3.
         "authorization_response_iss_parameter_supported": true,
@@ -108,6 +111,11 @@ fn logout(offer: &Offer<'_>) -> Map<String, Value> {
         "frontchannel_logout_supported": true,
         "frontchannel_logout_session_supported": true,
     }))
+}
+
+/// What clients may sign their assertions with: by `private_key_jwt`, then by `client_secret_jwt`.
+fn algorithms_of_assertions() -> Vec<&'static str> {
+    names(&[JwsAlgorithm::ASYMMETRIC, JwsAlgorithm::SYMMETRIC].concat(), JwsAlgorithm::as_str)
 }
 
 fn members(object: Value) -> Map<String, Value> {

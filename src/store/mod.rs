@@ -12,6 +12,7 @@ pub(crate) mod audit_events;
 pub(crate) mod authorization_codes;
 pub(crate) mod authorization_requests;
 pub(crate) mod browser_sessions;
+pub(crate) mod client_assertions;
 pub(crate) mod clients;
 pub(crate) mod consents;
 pub(crate) mod grants;

@@ -17,6 +17,7 @@ pub(crate) enum Expiring {
     AuthorizationCodes,
     AuthorizationRequests,
     BrowserSessions,
+    ClientAssertions,
     Grants,
     RevokedTokens,
     SessionClients,
@@ -29,6 +30,7 @@ impl Expiring {
         Self::AuthorizationCodes,
         Self::AuthorizationRequests,
         Self::BrowserSessions,
+        Self::ClientAssertions,
         Self::Grants,
         Self::RevokedTokens,
         Self::SessionClients,
@@ -48,6 +50,10 @@ impl Expiring {
             }
             Self::BrowserSessions => {
                 "DELETE FROM browser_sessions WHERE id_hash IN (SELECT id_hash FROM browser_sessions WHERE expires_at < $1 LIMIT $2)"
+            }
+            Self::ClientAssertions => {
+                "DELETE FROM client_assertions WHERE (client_id, jti_hash) IN \
+                 (SELECT client_id, jti_hash FROM client_assertions WHERE expires_at < $1 LIMIT $2)"
             }
             Self::Grants => "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < $1 LIMIT $2)",
             Self::RevokedTokens => {

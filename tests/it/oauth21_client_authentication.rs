@@ -166,14 +166,6 @@ on_every_backend! {
         assert_challenged(&at_every_endpoint(server, Some(&basic("app", "neither")), &[]).await);
     }
 
-    /// A method that the metadata does not announce does not work, and says so.
-    async fn a_client_assertion_is_refused(server) {
-        server.client("app").await;
-        let assertion_type = ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
-        let assertion = [("client_id", "app"), ("client_assertion", "x.y.z"), assertion_type];
-        assert_challenged(&at_every_endpoint(server, None, &assertion).await);
-    }
-
     /// Who cannot prove who they are learns nothing about a code or token, and changes nothing.
     async fn authentication_comes_before_code_and_token(server) {
         let app = server.client("app").await;

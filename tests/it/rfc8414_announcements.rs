@@ -1,9 +1,17 @@
 //! What the metadata announces works, and nothing works that it does not announce (RFC 8414 §2): each registered value is tried.
 
-use serde_json::Value;
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
+use jsonwebtoken::Algorithm;
+use serde_json::{Value, json};
 
 use crate::{
-    harness::{Answer, App, CHALLENGE, ISSUER, Registration, TestServer, VERIFIER, app::basic, browser::PASSWORD, form_request},
+    harness::{
+        Answer, App, CHALLENGE, ISSUER, Registration, TestServer, VERIFIER,
+        app::basic,
+        browser::PASSWORD,
+        form_request,
+        signing::{self, ClientKey, SigningApp},
+    },
     on_every_backend,
 };
 
@@ -77,29 +85,65 @@ async fn ask_with(app: &App<'_>, grant_type: &str) -> Answer {
     app.post("/oauth/token", &everything, &[]).await
 }
 
-/// One request to an endpoint for programs, as a client that authenticates in this way.
-async fn authenticate(confidential: &App<'_>, public: &App<'_>, method: &str, path: &str, form: &[(&str, &str)]) -> Answer {
-    let (id, secret) = (confidential.id.as_str(), confidential.secret.as_deref().unwrap());
-    let with = |extra: &[(&str, &str)]| form_request(path, &[form, extra].concat());
-    let assertion = |issuer: &str| {
-        let claims = serde_json::json!({"iss": issuer, "sub": issuer, "aud": ISSUER, "jti": "1", "exp": 1_900_000_000});
-        jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &jsonwebtoken::EncodingKey::from_secret(secret.as_bytes())).unwrap()
-    };
-    let request = match method {
-        "none" => form_request(path, &[form, &[("client_id", public.id.as_str())]].concat()),
-        "client_secret_post" => with(&[("client_id", id), ("client_secret", secret)]),
-        "client_secret_basic" => {
-            let mut request = with(&[]);
-            request.headers_mut().insert("authorization", basic(id, secret).parse().unwrap());
-            request
+/// A client for each method; those that we do not know are tried with the first.
+struct Clients<'a> {
+    basic: App<'a>,
+    spa: App<'a>,
+    mac: SigningApp<'a>,
+    keyed: SigningApp<'a>,
+}
+
+impl<'a> Clients<'a> {
+    async fn register(server: &'a TestServer) -> Self {
+        Self {
+            basic: app(server).await,
+            spa: server.register("spa", Registration { first_party: true, ..Registration::spa() }).await,
+            mac: server.mac_client("mac", json!({})).await,
+            keyed: server.signing_client("keyed").await,
         }
-        "client_secret_jwt" | "private_key_jwt" => {
-            let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-            with(&[("client_id", id), ("client_assertion_type", kind), ("client_assertion", &assertion(id))])
+    }
+
+    fn of(&self, method: &str) -> &App<'a> {
+        match method {
+            "none" => &self.spa,
+            "client_secret_jwt" => &self.mac.app,
+            "private_key_jwt" => &self.keyed.app,
+            _ => &self.basic,
         }
-        _ => with(&[("client_id", id)]),
-    };
-    confidential.server.send(request).await
+    }
+
+    /// One request to an endpoint for programs, as a client that authenticates in this way.
+    async fn send(&self, method: &str, path: &str, form: &[(&str, &str)]) -> Answer {
+        let (server, id) = (self.basic.server, self.of(method).id.as_str());
+        let with = |extra: &[(&str, &str)]| form_request(path, &[form, extra].concat());
+        let secret = self.basic.secret.as_deref().unwrap();
+        let request = match method {
+            "client_secret_post" => with(&[("client_id", id), ("client_secret", secret)]),
+            "client_secret_basic" => {
+                let mut request = with(&[]);
+                request.headers_mut().insert("authorization", basic(id, secret).parse().unwrap());
+                request
+            }
+            "client_secret_jwt" => form_request(path, &signing::form(&self.mac.assertion(), form)),
+            "private_key_jwt" => form_request(path, &signing::form(&self.keyed.assertion(), form)),
+            _ => with(&[("client_id", id)]),
+        };
+        server.send(request).await
+    }
+
+    /// The redemption of a code of such a client.
+    async fn redeem(&self, method: &str) -> Answer {
+        let client = self.of(method);
+        let code = client.code().await;
+        let form =
+            [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", &client.redirect_uri), ("code_verifier", VERIFIER)];
+        self.send(method, "/oauth/token", &form).await
+    }
+
+    /// A way that works for the client with which this method is tried.
+    fn sure(&self, method: &'a str) -> &'a str {
+        if std::ptr::eq(self.of(method), &raw const self.basic) { "client_secret_basic" } else { method }
+    }
 }
 
 on_every_backend! {
@@ -118,24 +162,22 @@ on_every_backend! {
 
     /// `token_endpoint_auth_methods_supported`
     async fn authentication_at_the_token_endpoint(server) {
-        let (app, spa) = (app(server).await, server.register("spa", Registration { first_party: true, ..Registration::spa() }).await);
+        let clients = Clients::register(server).await;
         assert_exactly_announced(server, "token_endpoint_auth_methods_supported", AUTH_METHODS, async |method| {
-            let client = if method == "none" { &spa } else { &app };
-            let code = client.code().await;
-            let form = [("grant_type", "authorization_code"), ("code", code.as_str()), ("redirect_uri", &client.redirect_uri), ("code_verifier", VERIFIER)];
-            authenticate(&app, &spa, method, "/oauth/token", &form).await.status == 200
+            clients.redeem(method).await.status == 200
         })
         .await;
     }
 
     /// `revocation_endpoint_auth_methods_supported`: it works when the token is gone afterwards.
     async fn authentication_at_the_revocation_endpoint(server) {
-        let (app, spa) = (app(server).await, server.register("spa", Registration { first_party: true, ..Registration::spa() }).await);
+        let clients = Clients::register(server).await;
         assert_exactly_announced(server, "revocation_endpoint_auth_methods_supported", AUTH_METHODS, async |method| {
-            let client = if method == "none" { &spa } else { &app };
-            let token = client.tokens().await.refresh_token();
-            let answer = authenticate(&app, &spa, method, "/oauth/revoke", &[("token", &token)]).await;
-            assert_eq!(client.refresh(&token).await.status == 400, answer.status == 200, "{method}");
+            let sure = clients.sure(method);
+            let token = clients.redeem(sure).await.refresh_token();
+            let answer = clients.send(method, "/oauth/revoke", &[("token", &token)]).await;
+            let refresh = clients.send(sure, "/oauth/token", &[("grant_type", "refresh_token"), ("refresh_token", &token)]).await;
+            assert_eq!(refresh.status == 400, answer.status == 200, "{method}");
             answer.status == 200
         })
         .await;
@@ -143,13 +185,44 @@ on_every_backend! {
 
     /// `introspection_endpoint_auth_methods_supported`
     async fn authentication_at_the_introspection_endpoint(server) {
-        let (app, spa) = (app(server).await, server.register("spa", Registration { first_party: true, ..Registration::spa() }).await);
+        let clients = Clients::register(server).await;
         assert_exactly_announced(server, "introspection_endpoint_auth_methods_supported", AUTH_METHODS, async |method| {
-            let token = if method == "none" { spa.tokens().await } else { app.tokens().await }.access_token();
-            let answer = authenticate(&app, &spa, method, "/oauth/introspect", &[("token", &token)]).await;
+            let token = clients.redeem(clients.sure(method)).await.access_token();
+            let answer = clients.send(method, "/oauth/introspect", &[("token", &token)]).await;
             answer.status == 200 && answer.json()["active"] == true
         })
         .await;
+    }
+
+    /// `token_endpoint_auth_signing_alg_values_supported` and those of the other endpoints: each works, and no other.
+    async fn algorithms_of_assertions(server) {
+        const REGISTERED: &[&str] =
+            &["ES256", "ES384", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512", "HS256", "HS384", "HS512", "none"];
+        let (mac, rsa) = (server.mac_client("mac", json!({})).await, ClientKey::new(Algorithm::RS256, "r"));
+        let others = [Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA].map(|algorithm| ClientKey::new(algorithm, "o"));
+        let set = json!({ "keys": others.iter().chain([&rsa]).map(ClientKey::jwk).collect::<Vec<_>>() });
+        let keyed = json!({ "token_endpoint_auth_method": "private_key_jwt", "jwks": set });
+        let keyed = server.signing_client_with("keyed", keyed, rsa.clone()).await;
+        for endpoint in ["token", "revocation", "introspection"] {
+            let member = format!("{endpoint}_endpoint_auth_signing_alg_values_supported");
+            let path = match endpoint {
+                "token" => "/oauth/token",
+                "revocation" => "/oauth/revoke",
+                _ => "/oauth/introspect",
+            };
+            assert_exactly_announced(server, &member, REGISTERED, async |name| {
+                let Ok(algorithm) = name.parse::<Algorithm>() else {
+                    let claims = BASE64_URL_SAFE_NO_PAD.encode(keyed.claims().to_string());
+                    let unsigned = format!("{}.{claims}.", BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#));
+                    return server.post(path, &signing::form(&unsigned, &[("grant_type", "client_credentials"), ("token", "x")])).await.status == 200;
+                };
+                let app = if name.starts_with("HS") { &mac } else { &keyed };
+                let key = others.iter().find(|key| key.header.alg == algorithm).unwrap_or(&app.key);
+                let assertion = key.with_header(|header| header.alg = algorithm).sign(&app.claims());
+                server.post(path, &signing::form(&assertion, &[("grant_type", "client_credentials"), ("token", "x")])).await.status == 200
+            })
+            .await;
+        }
     }
 
     /// `response_types_supported`, `response_modes_supported`

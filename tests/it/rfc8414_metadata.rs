@@ -6,6 +6,9 @@ use serde_json::json;
 
 use crate::on_every_backend;
 
+/// What clients sign assertions with (RFC 7518 §3.1, RFC 8037 §3.1).
+const ALGORITHMS: [&str; 12] = ["ES256", "ES384", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512", "HS256", "HS384", "HS512"];
+
 const PATH: &str = "/.well-known/oauth-authorization-server";
 
 on_every_backend! {
@@ -24,9 +27,12 @@ on_every_backend! {
             "response_types_supported": ["code"],
             "response_modes_supported": ["query", "form_post"],
             "grant_types_supported": ["authorization_code", "client_credentials", "refresh_token"],
-            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
-            "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
-            "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none"],
+            "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none"],
+            "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt"],
+            "token_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+            "revocation_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
+            "introspection_endpoint_auth_signing_alg_values_supported": ALGORITHMS,
             "code_challenge_methods_supported": ["S256"],
             "prompt_values_supported": ["none", "login", "consent", "select_account"],
             "display_values_supported": ["page", "popup", "touch", "wap"],

@@ -153,14 +153,15 @@ on_every_backend! {
 
     /// The job runs with the server: what expired goes, in as many batches as it takes; what has not, and the rest, stays.
     async fn what_expired_is_purged(server) {
-        let app = server.client("app").await;
+        let (app, app_of_keys) = (server.client("app").await, server.signing_client("keyed").await);
         let mut browser = server.browser();
         browser.sign_in_as_someone().await;
         app.redeem(&app.code_at(&mut browser, &[]).await).await.assert_status(200);
         let large = "x".repeat(3_000);
         server.browser().authorize(&app, &[("state", &large)]).await.assert_status(200);
         app.revoke(&app.client_credentials(&[("scope", "read")]).await.access_token()).await.assert_status(200);
-        let tables = ["authorization_codes", "authorization_requests", "browser_sessions", "grants", "revoked_tokens"];
+        app_of_keys.present(&app_of_keys.assertion()).await.assert_status(200);
+        let tables = ["authorization_codes", "authorization_requests", "browser_sessions", "client_assertions", "grants", "revoked_tokens"];
         // What the flow left stays: by the clock of the machine, whatever it says.
         let far = timestamp(server.database.backend, 4_000_000_000_000_000);
         for table in tables {

@@ -8,11 +8,13 @@ use self::shown::Shown;
 use super::{CommonArgs, Failure, print_json, print_table};
 use crate::{
     audit::{Actor, AuditEvent, AuditName, Origin},
+    jose::ClientKeys,
     oauth::{
         Algorithm, Client, ClientId, GrantType, RedirectUri, Resource, Scope,
         client::{ApplicationType, ClientType, RefreshRotation, display_name},
+        client_auth_method::ClientAuthMethod,
     },
-    secret::{self, Secret},
+    secret,
     server::Server,
     store::{
         Saved,
@@ -51,6 +53,8 @@ pub(super) enum Command {
 Examples:
   grantor client create --name Shop --redirect-uri https://shop.example/callback
   grantor client create --name 'Photo app' --public --redirect-uri http://127.0.0.1/callback
+  grantor client create --name Bank --redirect-uri https://bank.example/callback --token-endpoint-auth-method private_key_jwt \
+    --jwks-uri https://bank.example/jwks
   grantor client create --name Worker --grant-type client_credentials --scope 'reports:read' --resource https://api.example --json")]
 pub(super) struct Create {
     #[command(flatten)]
@@ -100,6 +104,16 @@ struct Settings {
     /// Native apps may use any port on a registered loopback URI [default: native for public clients, web for others]
     #[arg(long, value_parser = ["native", "web"])]
     application_type: Option<String>,
+    /// How the client authenticates: client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt or none
+    /// [default: confidential clients send their secret, by either of the first two]
+    #[arg(long, value_name = "METHOD", value_parser = auth_method)]
+    token_endpoint_auth_method: Option<ClientAuthMethod>,
+    /// Where the client publishes its public keys as a JWK Set
+    #[arg(long, value_name = "URL", conflicts_with = "jwks")]
+    jwks_uri: Option<String>,
+    /// A file with the client's public keys as a JWK Set
+    #[arg(long, value_name = "FILE", value_parser = key_set)]
+    jwks: Option<serde_json::Value>,
     /// Run by you: people are not asked for consent
     #[arg(long)]
     first_party: bool,
@@ -158,6 +172,18 @@ fn name(text: &str) -> Result<String, String> {
 fn grant_type(text: &str) -> Result<GrantType, String> {
     let known = || GrantType::ALL.iter().map(|grant_type| grant_type.as_str()).collect::<Vec<_>>().join(", ");
     GrantType::parse(text).ok_or_else(|| format!("one of {}", known()))
+}
+
+fn auth_method(text: &str) -> Result<ClientAuthMethod, String> {
+    let known = || ClientAuthMethod::ALL.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", ");
+    ClientAuthMethod::parse(text).ok_or_else(|| format!("one of {}", known()))
+}
+
+/// Checked as it will be used, and kept as it is.
+fn key_set(path: &str) -> Result<serde_json::Value, String> {
+    let document = std::fs::read(path).map_err(|error| error.to_string())?;
+    ClientKeys::read(&document).map_err(|error| error.to_string())?;
+    serde_json::from_slice(&document).map_err(|error| error.to_string())
 }
 
 fn parsed_scope(text: &str) -> Result<Scope, String> {
@@ -254,6 +280,11 @@ impl Settings {
             Some(_) => client.application_type = ApplicationType::Web,
             None => {}
         }
+        let metadata = &mut client.metadata;
+        metadata.token_endpoint_auth_method = self.token_endpoint_auth_method.or(metadata.token_endpoint_auth_method);
+        if self.jwks_uri.is_some() || self.jwks.is_some() {
+            (metadata.jwks_uri, metadata.jwks) = (self.jwks_uri, self.jwks);
+        }
         if self.first_party {
             client.first_party = true;
         }
@@ -300,7 +331,12 @@ impl Update {
                 Saved::Conflict => Err(unknown(&client.id)),
             }
         });
-        Shown::of(&client.await?, None).print(common.json)
+        let client = client.await?;
+        Shown::of(&client, None).print(common.json)?;
+        if client.metadata.has_mac_secret() && client.sealed_secrets.is_empty() {
+            eprintln!("\nNo secret of it is kept for signing yet: make one with 'grantor client rotate-secret {}'.", client.id);
+        }
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     oauth::{
         Client, ClientId, GrantType, RedirectUri, Resource, Scope,
         client::{ApplicationType, ClientType, RefreshRotation, Trust},
+        client_auth_method::ClientAuthMethod,
     },
     secret::Secret,
 };
@@ -27,6 +28,12 @@ pub(super) struct Shown<'a> {
     introspects: &'a [Resource],
     first_party: bool,
     refresh_rotation: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_endpoint_auth_method: Option<ClientAuthMethod>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jwks_uri: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jwks: Option<&'a serde_json::Value>,
     trust: Trust,
     created_at: String,
     disabled_at: Option<String>,
@@ -49,6 +56,9 @@ impl<'a> Shown<'a> {
             introspects: &client.introspects,
             first_party: client.first_party,
             refresh_rotation: client.refresh_rotation == RefreshRotation::Rotate,
+            token_endpoint_auth_method: client.metadata.token_endpoint_auth_method,
+            jwks_uri: client.metadata.jwks_uri.as_deref(),
+            jwks: client.metadata.jwks.as_ref(),
             trust: client.trust,
             created_at: client.created_at.to_string(),
             disabled_at: client.disabled_at.map(|at| at.to_string()),
@@ -74,6 +84,15 @@ impl<'a> Shown<'a> {
         say!("introspects       {}", list(self.introspects.iter().map(Resource::as_str).collect()))?;
         say!("first_party       {}", if self.first_party { "yes" } else { "no" })?;
         say!("refresh_rotation  {}", if self.refresh_rotation { "yes" } else { "no" })?;
+        if let Some(method) = self.token_endpoint_auth_method {
+            say!("authenticates by  {}", method.as_str())?;
+        }
+        if let Some(uri) = self.jwks_uri {
+            say!("jwks_uri          {uri}")?;
+        }
+        if let Some(jwks) = self.jwks {
+            say!("jwks              {jwks}")?;
+        }
         say!("trust             {}", self.trust.as_str())?;
         say!("created_at        {}", self.created_at)?;
         if let Some(disabled_at) = &self.disabled_at {

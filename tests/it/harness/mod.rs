@@ -10,6 +10,7 @@ pub mod over_http;
 pub mod process;
 pub mod relying_party;
 pub mod resource_server;
+pub mod signing;
 pub mod wire;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -145,6 +146,13 @@ impl TestServer {
         let clock = Clock::moved_from(START);
         let server = Server::start(config(&database, settings), clock.clone()).await.unwrap();
         Self { routes: Routes::new(&server), path: path_of_issuer(settings), clock, database, server }
+    }
+
+    /// A server on a database that commands wrote to, at the time that they have.
+    pub async fn on(database: Database) -> Self {
+        let clock = Clock::moved_from(Clock::system().now());
+        let server = Server::start(config(&database, &[]), clock.clone()).await.unwrap();
+        Self { routes: Routes::new(&server), path: String::new(), clock, database, server }
     }
 
     /// A second node on the same database, with the same clock. `SQLite` serves one node, so this is for Postgres.
