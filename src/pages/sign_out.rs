@@ -15,7 +15,7 @@ use super::{
 use crate::{
     error::Result,
     interaction::Pending,
-    logout::{LogoutRequest, Step},
+    logout::{LogoutRequest, Step, WayBack},
     oauth::{OAuthError, Params},
     server::Server,
     store::browser_sessions::BrowserSession,
@@ -118,7 +118,7 @@ async fn ask(server: &Server, page: &Page, session: &BrowserSession, request: &L
         page,
         app: request.client.as_ref().map(|client| client.name.as_str()),
         person: person.as_ref().map_or("", |person| &person.email),
-        returns_to: request.way_back().map(|way_back| way_back.display_host()),
+        returns_to: request.way_back().map(WayBack::display_host),
         bound: &server.master_key().bind_consent_form(&parts(session, &sealed)),
         request: &sealed,
         remedy,

@@ -24,6 +24,8 @@ const MARK_WORD: &str = "zq7";
 const ROUTES: &[&str] = &[
     "/",
     "/.well-known/oauth-authorization-server",
+    "/.well-known/openid-configuration",
+    "/.well-known/webfinger",
     "/account",
     "/account/apps/end",
     "/account/sessions/end",

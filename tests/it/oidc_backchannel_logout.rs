@@ -75,6 +75,17 @@ on_every_backend! {
         assert_eq!((remembered(server).await, server.audited("logout_token.accepted").await), (0, 1));
     }
 
+    /// OpenID Core §8: a logout token calls the person as the client's ID tokens do.
+    async fn a_pairwise_client_is_told_of_the_subject_that_it_knows(server, "GRANTOR_OUTBOUND__ALLOW_NETWORKS" = "127.0.0.0/8") {
+        let party = RelyingParty::start().await;
+        let app = app(server, "app", &party, json!({ "subject_type": "pairwise" })).await;
+        let (mut browser, token) = someone(&app).await;
+        browser.submit("/account/sign-out", &[]).await.assert_status(200);
+        assert_eq!(party.only_claims()["sub"], claims(&token)["sub"]);
+        let ids = server.database.strings("SELECT actor FROM audit_events WHERE name = 'session.ended'").await;
+        assert!(!ids[0].contains(party.only_claims()["sub"].as_str().unwrap()), "{ids:?}");
+    }
+
     /// Back-Channel Logout §2.6: RS256, or what the client's ID tokens are signed with, by a key of the JWKS.
     async fn the_token_is_signed_as_id_tokens_are(server, "GRANTOR_OUTBOUND__ALLOW_NETWORKS" = "127.0.0.0/8") {
         let party = RelyingParty::start().await;

@@ -94,12 +94,21 @@ on_every_backend! {
         assert!(page.body.contains("You are signed out"), "{}", page.body);
     }
 
-    /// RP-Initiated Logout §2: expired or signed with a key that is gone, it is a hint all the same.
+    /// RP-Initiated Logout §2: it is a hint also when it has expired.
     async fn an_expired_hint_is_accepted(server) {
         let app = app(server, "app").await;
         let (mut browser, token) = someone(&app).await;
         server.advance(3_600);
         assert_went_back(browser.go(&with_hint(&token, &[])).await);
+    }
+
+    /// OpenID Core §8: a hint calls the person as the client that it was issued to knows them.
+    async fn a_hint_with_a_pairwise_subject_is_understood(server) {
+        let metadata = json!({ "post_logout_redirect_uris": [BACK], "subject_type": "pairwise" });
+        let app = server.register("app", Registration { metadata, first_party: true, ..Registration::default() }).await;
+        let (mut browser, token) = someone(&app).await;
+        assert_went_back(browser.go(&with_hint(&token, &[])).await);
+        assert!(!is_signed_in(&mut browser).await);
     }
 
     /// RP-Initiated Logout §2: without a hint the person must be asked, and who says yes with a client_id goes back.

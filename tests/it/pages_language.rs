@@ -51,7 +51,7 @@ impl<'a> Tour<'a> {
     }
 
     fn saw(&mut self, name: &'static str, browser: &mut Browser<'_>) {
-        self.pages.insert(name, browser.shown.take().expect("a page"));
+        self.pages.insert(name, browser.page().clone());
     }
 
     async fn take(server: &'a TestServer) -> Self {
@@ -151,7 +151,7 @@ impl<'a> Tour<'a> {
             ("sign out", "/oauth/logout?client_id=leaving&post_logout_redirect_uri=https://app.example/"),
         ] {
             browser.go(path).await;
-            self.pages.insert(name, browser.page().clone());
+            self.saw(name, &mut browser);
         }
         let (request, bound) = (browser.page().field("request"), browser.page().field("bound"));
         browser.submit("/sign-out", &[("request", &request), ("bound", &bound), ("decision", "sign_out")]).await;
