@@ -115,6 +115,7 @@ mod tests {
     use super::*;
     use crate::oauth::ErrorCode;
 
+    #[expect(clippy::unnecessary_wraps, reason = "as it is asked for")]
     fn api(change: impl FnOnce(&mut ProtectedResource)) -> Option<Arc<ProtectedResource>> {
         let mut resource = ProtectedResource::new(Resource::parse("https://api.example").unwrap(), "API".to_owned());
         change(&mut resource);

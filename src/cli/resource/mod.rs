@@ -65,17 +65,19 @@ pub(super) struct Create {
     settings: Settings,
 }
 
+const SCOPE_HELP: &str = "The scopes that it knows: its access tokens carry no others but those of OpenID; may be repeated [default: any]";
+const TTL_HELP: &str = "How long its access tokens live, from 1s to 1d [default: tokens.access_token_ttl]";
+const ALG_HELP: &str =
+    "What signs its access tokens: ES256, RS256, PS256 or EdDSA [default: what the client or tokens.access_token_alg says]";
+
 /// What can be given at registration and changed later.
 #[derive(Args)]
 struct Settings {
-    /// The scopes that it knows: its access tokens carry no others but those of OpenID; may be repeated [default: any]
-    #[arg(long = "scope", value_name = "SCOPE", value_parser = parsed_scope)]
+    #[arg(long = "scope", value_name = "SCOPE", value_parser = parsed_scope, help = SCOPE_HELP)]
     scopes: Vec<Scope>,
-    /// How long its access tokens live, from 1s to 1d [default: tokens.access_token_ttl]
-    #[arg(long, value_name = "DURATION", value_parser = lifetime)]
+    #[arg(long, value_name = "DURATION", value_parser = lifetime, help = TTL_HELP)]
     access_token_ttl: Option<Duration>,
-    /// ES256, RS256, PS256 or EdDSA [default: what the client or tokens.access_token_alg says]
-    #[arg(long, value_name = "ALG", value_parser = algorithm)]
+    #[arg(long, value_name = "ALG", value_parser = algorithm, help = ALG_HELP)]
     access_token_signing_alg: Option<Algorithm>,
     /// A claim about people that its access tokens carry: roles, groups, or an attribute by name; may be repeated
     #[arg(long = "claim", value_name = "NAME", value_parser = claim)]
