@@ -24,7 +24,7 @@ pub(crate) const AMR_PASSWORD: &str = "pwd";
 
 /// What came of an attempt to sign in.
 pub(crate) enum SignIn {
-    Person(Person),
+    Person(Box<Person>),
     /// A wrong password, and just so an unknown or disabled person.
     Wrong,
     /// There were too many failures; nothing was compared. Not before so long.
@@ -56,7 +56,7 @@ pub(crate) async fn with_password(server: &Server, email: &str, password: &str, 
 }
 
 enum Compared {
-    Right(Person),
+    Right(Box<Person>),
     /// `named`: whose e-mail it is.
     Wrong {
         named: Option<Uuid>,
@@ -76,11 +76,11 @@ async fn compare(server: &Server, email: Option<&Email>, password: &str, origin:
     };
     let verified = password::verify(server.hashing(), &server.config().passwords, origin.address, candidate, hash.clone()).await?;
     match (usable, verified) {
-        (Some(person), Verified::Yes) => Ok(Compared::Right(person.clone())),
+        (Some(person), Verified::Yes) => Ok(Compared::Right(Box::new(person.clone()))),
         (Some(person), Verified::YesAndRehashed(new_hash)) => {
             let old_hash = hash.unwrap_or_default();
             server.store().write(Rehash { person_id: person.id, old_hash, new_hash }).await?;
-            Ok(Compared::Right(person.clone()))
+            Ok(Compared::Right(Box::new(person.clone())))
         }
         _ => Ok(Compared::Wrong { named: person.map(|person| person.id) }),
     }

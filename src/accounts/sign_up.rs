@@ -26,7 +26,7 @@ pub(crate) struct Newcomer {
 
 /// What came of it.
 pub(crate) enum SignUp {
-    Person(Person),
+    Person(Box<Person>),
     /// No account can be made with this e-mail: mostly, it has one.
     Refused,
     /// There were too many attempts from this network. Not before so long.
@@ -54,7 +54,7 @@ pub(crate) async fn with_password(server: &Server, newcomer: Newcomer, client_id
     let mut event = AuditEvent::new(now, AuditName::PersonCreated, Actor::Person(person.id), origin).about(person.id);
     event.client_id = client_id.cloned();
     Ok(match server.store().write(InsertPerson { person: person.clone(), event }).await? {
-        Saved::Done => SignUp::Person(person),
+        Saved::Done => SignUp::Person(Box::new(person)),
         Saved::Conflict => SignUp::Refused,
     })
 }

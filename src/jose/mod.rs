@@ -19,6 +19,7 @@ pub(crate) use remote_keys::RemoteKeys;
 
 /// What a JWT of ours is for. Its header says so, that none is taken for another (RFC 8725 §3.11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::enum_variant_names, reason = "the specifications call them so")]
 pub(crate) enum TokenType {
     AccessToken,
     /// And signed answers of UserInfo: of these the audience tells (`OpenID` Core §2, §5.3.2).

@@ -37,7 +37,7 @@ for (const database of DATABASES) {
         await page.goto(world.app.authorizationUrl());
         await signIn(page, person);
         await page.goto(world.app.authorizationUrl({ prompt: "select_account" }));
-        assert.match(await page.innerText("#continue"), new RegExp(person.email));
+        assert.match(await page.innerText(".person"), new RegExp(person.email));
         await page.click("#continue");
         await allow(page);
         assert.ok((await world.app.response(page)).params.code);

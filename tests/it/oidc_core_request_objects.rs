@@ -1,9 +1,6 @@
 //! Request objects (OpenID Core §6, RFC 9101): parameters that the client signed, by value and by reference.
 
-use aws_lc_rs::{
-    encoding::AsDer,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
-};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
@@ -18,7 +15,7 @@ use crate::{
 };
 
 /// Within a request object all that a request needs.
-fn claims(extra: Value) -> Value {
+fn claims(extra: &Value) -> Value {
     let mut claims = json!({
         "iss": "app", "aud": ISSUER, "client_id": "app", "response_type": "code", "redirect_uri": "https://app.example/callback",
         "scope": "openid", "state": "inner", "code_challenge": CHALLENGE, "code_challenge_method": "S256",
@@ -95,7 +92,7 @@ on_every_backend! {
         let app = app_with(server, &key, json!({})).await;
         let mut browser = server.browser();
         browser.sign_in_as_someone().await;
-        let object = key.sign(&claims(json!({"nonce": "inner", "max_age": 10_000, "claims": {"id_token": {"acr": null}}})));
+        let object = key.sign(&claims(&json!({"nonce": "inner", "max_age": 10_000, "claims": {"id_token": {"acr": null}}})));
         let extra = [("redirect_uri", "https://evil.example/"), ("state", "outer"), ("nonce", "outer"), ("scope", "openid read write")];
         let answer = browser.go(&around(&object, &extra)).await;
         assert_eq!(answer.param("state").as_deref(), Some("inner"));
@@ -110,7 +107,7 @@ on_every_backend! {
         let app = app_with(server, &key, json!({})).await;
         let mut browser = server.browser();
         browser.sign_in_as_someone().await;
-        let object = key.sign(&claims(json!({"state": null, "client_id": null, "iss": null})));
+        let object = key.sign(&claims(&json!({"state": null, "client_id": null, "iss": null})));
         let answer = browser.go(&around(&object, &[("state", "outer"), ("nonce", "n")])).await;
         assert_eq!(answer.param("state").as_deref(), Some("outer"));
         app.redeem(&answer.code()).await.id_token();
@@ -122,7 +119,7 @@ on_every_backend! {
         let app = app_with(server, &key, json!({})).await;
         let mut browser = server.browser();
         browser.sign_in_as_someone().await;
-        let object = key.sign(&claims(json!({"scope": "read", "state": null})));
+        let object = key.sign(&claims(&json!({"scope": "read", "state": null})));
         let answer = browser.go(&around(&object, &[("scope", ""), ("response_type", ""), ("state", "outer")])).await;
         assert_eq!(answer.param("state"), None);
         assert_eq!(app.redeem(&answer.code()).await.member("scope"), "read");
@@ -135,7 +132,7 @@ on_every_backend! {
         let person = server.person("alice").await;
         let mut browser = server.browser();
         let exp = START.as_micros() / 1_000_000 + 60;
-        browser.go(&around(&key.sign(&claims(json!({"exp": exp}))), &[])).await;
+        browser.go(&around(&key.sign(&claims(&json!({"exp": exp}))), &[])).await;
         assert!(browser.is_asked_to_sign_in());
         server.advance(600);
         assert_eq!(browser.sign_in(&person).await.param("state").as_deref(), Some("inner"));
@@ -147,10 +144,10 @@ on_every_backend! {
         let (key, other) = (Key::generate(), Key::generate());
         let _app = app_with(server, &key, json!({})).await;
         let now = START.as_micros() / 1_000_000;
-        let signed = |extra| key.sign(&claims(extra));
+        let signed = |extra| key.sign(&claims(&extra));
         let valid = signed(json!({}));
         let objects = [
-            other.sign(&claims(json!({}))),
+            other.sign(&claims(&json!({}))),
             signed(json!({"iss": "other"})),
             signed(json!({"aud": "https://elsewhere.example"})),
             signed(json!({"exp": now - 60})),
@@ -160,7 +157,7 @@ on_every_backend! {
             signed(json!({"response_type": "token"})),
             signed(json!({"request": "x"})),
             signed(json!({"request_uri": "https://app.example/r"})),
-            key.sign_as(&claims(json!({})), Some("at+jwt")),
+            key.sign_as(&claims(&json!({})), Some("at+jwt")),
             format!("{}A", &valid[..valid.len() - 1]),
             "e30.e30.e30.e30.e30".to_owned(),
             "not an object".to_owned(),
@@ -173,7 +170,7 @@ on_every_backend! {
         }
         // A type is not needed, and JWT will do.
         for typ in [None, Some("JWT"), Some("application/oauth-authz-req+jwt")] {
-            assert!(server.get(&around(&key.sign_as(&claims(json!({})), typ), &[])).await.location().starts_with("/login"), "{typ:?}");
+            assert!(server.get(&around(&key.sign_as(&claims(&json!({})), typ), &[])).await.location().starts_with("/login"), "{typ:?}");
         }
     }
 
@@ -183,7 +180,7 @@ on_every_backend! {
         let _app = app_with(server, &key, json!({})).await;
         for alg in ["none", "None", "nOnE"] {
             let encode = |value: Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
-            let object = format!("{}.{}.", encode(json!({"alg": alg})), encode(claims(json!({}))));
+            let object = format!("{}.{}.", encode(json!({"alg": alg})), encode(claims(&json!({}))));
             let extra = [("redirect_uri", "https://app.example/callback")];
             server.get(&around(&object, &extra)).await.assert_redirected_error("request_not_supported");
         }
@@ -194,26 +191,26 @@ on_every_backend! {
         let key = Key::generate();
         let _app = app_with(server, &key, json!({"request_object_signing_alg": "RS256"})).await;
         let extra = [("redirect_uri", "https://app.example/callback")];
-        server.get(&around(&key.sign(&claims(json!({}))), &extra)).await.assert_redirected_error("invalid_request_object");
+        server.get(&around(&key.sign(&claims(&json!({}))), &extra)).await.assert_redirected_error("invalid_request_object");
     }
 
     /// OpenID Core §6.1: it must be a request by itself, in which a redirect URI that is not registered is a page.
     async fn outside_stand_the_required_parameters(server) {
         let key = Key::generate();
         let _app = app_with(server, &key, json!({})).await;
-        let object = key.sign(&claims(json!({})));
+        let object = key.sign(&claims(&json!({})));
         let to_us = ("redirect_uri", "https://app.example/callback");
         server.get(&around(&object, &[("response_type", ""), to_us])).await.assert_redirected_error("invalid_request");
         server.get(&around(&object, &[("client_id", "")])).await.assert_page_error(400);
         server.get(&around(&object, &[("request_uri", "https://app.example/r"), to_us])).await.assert_redirected_error("invalid_request");
-        server.get(&around(&key.sign(&claims(json!({"redirect_uri": "https://evil.example/"}))), &[])).await.assert_page_error(400);
+        server.get(&around(&key.sign(&claims(&json!({"redirect_uri": "https://evil.example/"}))), &[])).await.assert_page_error(400);
         server.get(&around("garbage", &[("redirect_uri", "https://evil.example/")])).await.assert_page_error(400);
     }
 
     /// OpenID Core §6.2: fetched where the client registered it, and verified like one that comes by value.
     async fn a_registered_uri_is_fetched(server, "GRANTOR_OUTBOUND__ALLOW_NETWORKS" = "127.0.0.0/8") {
         let key = Key::generate();
-        let uri = serve("200 OK", key.sign(&claims(json!({})))).await + "#hash-of-it";
+        let uri = serve("200 OK", key.sign(&claims(&json!({})))).await + "#hash-of-it";
         let app = app_with(server, &key, json!({"request_uris": [uri]})).await;
         let mut browser = server.browser();
         browser.sign_in_as_someone().await;
@@ -225,7 +222,7 @@ on_every_backend! {
     /// OpenID Core §6.2: only what is registered, byte for byte and with its fragment; nothing else is ever fetched.
     async fn a_uri_that_is_not_registered_is_refused(server, "GRANTOR_OUTBOUND__ALLOW_NETWORKS" = "127.0.0.0/8") {
         let key = Key::generate();
-        let uri = serve("200 OK", key.sign(&claims(json!({})))).await;
+        let uri = serve("200 OK", key.sign(&claims(&json!({})))).await;
         let registered = format!("{uri}#a");
         let _app = app_with(server, &key, json!({"request_uris": [registered]})).await;
         let longer = format!("{registered}b");
@@ -259,7 +256,7 @@ on_every_backend! {
     /// A private address is not reached, whoever registered it, unless the operator lists its network.
     async fn a_uri_in_our_own_network_is_not_fetched(server) {
         let key = Key::generate();
-        let uri = serve("200 OK", key.sign(&claims(json!({})))).await;
+        let uri = serve("200 OK", key.sign(&claims(&json!({})))).await;
         let _app = app_with(server, &key, json!({"request_uris": [uri]})).await;
         let extra = [("request_uri", uri.as_str()), ("redirect_uri", "https://app.example/callback")];
         server.get(&around("", &extra)).await.assert_redirected_error("invalid_request_uri");

@@ -14,7 +14,7 @@ on_every_backend! {
         let app = by_itself(server).await;
         for extra in [("response_type", "token"), ("scope", "admin"), ("code_challenge_method", "plain"), ("max_age", "x")] {
             let page = server.get(&app.authorization_path(&[extra])).await;
-            assert!(page.assert_status(400).body.contains("Go back to <bdi>app.example</bdi>"), "{extra:?}: {}", page.body);
+            assert!(page.assert_status(400).body.contains("the app at <bdi>app.example</bdi>"), "{extra:?}: {}", page.body);
             assert_eq!(page.header("location"), "");
             let link = page.body.split("href=\"").find(|link| link.starts_with("https://app.example/callback?error=")).unwrap();
             assert!(link.contains("state=af0ifjsldkj") && link.contains("iss=https%3A%2F%2Fauth.example.com"), "{link}");
