@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use anyhow::Context;
 use axum::Router;
 use clap::Args;
+use serde_json::json;
 use tokio::{net::TcpListener, task::JoinSet};
 
 use super::{
@@ -33,8 +34,41 @@ use crate::{
     web::{listener, request_log},
 };
 
-const PEOPLE: [(&str, &str, &str); 2] =
-    [("alice@example.com", "Alice", "down-the-rabbit-hole"), ("bob@example.com", "Bob", "can-he-build-it")];
+struct Sample {
+    email: &'static str,
+    name: &'static str,
+    password: &'static str,
+    groups: &'static [&'static str],
+    claims: fn() -> serde_json::Value,
+}
+
+const PEOPLE: [Sample; 2] = [
+    Sample {
+        email: "alice@example.com",
+        name: "Alice",
+        password: "down-the-rabbit-hole",
+        groups: &["wonderland"],
+        claims: || {
+            json!({
+                "given_name": "Alice", "family_name": "Liddell", "nickname": "Al", "preferred_username": "alice", "gender": "female",
+                "birthdate": "1852-05-04", "zoneinfo": "Europe/London", "locale": "en-GB", "website": "https://example.com/alice",
+                "profile": "https://example.com/alice/profile", "picture": "https://example.com/alice.png", "middle_name": "Pleasance",
+                "phone_number": "+441865276150", "phone_number_verified": true,
+                "address": {
+                    "formatted": "Christ Church\nOxford OX1 1DP\nUnited Kingdom", "street_address": "Christ Church", "locality": "Oxford",
+                    "region": "Oxfordshire", "postal_code": "OX1 1DP", "country": "United Kingdom",
+                },
+            })
+        },
+    },
+    Sample {
+        email: "bob@example.com",
+        name: "Bob",
+        password: "can-he-build-it",
+        groups: &[],
+        claims: || json!({ "given_name": "Bob", "nickname": "The Builder", "locale": "en" }),
+    },
+];
 /// For a database that is kept over several demos. A demo has no secrets: anyone can read its passwords above.
 const MASTER_KEY: &str = "Z3JhbnRvciBkZW1vOiBub3QgYSBzZWNyZXQgYXQgYWw=";
 /// What the consent page says about the scopes of the sample API.
@@ -105,8 +139,8 @@ impl Demo {
         let listener = bind(&server).await?;
         let listeners = places.bind().await?;
         let clients = Clients::register(&server, &places).await?;
-        for (email, name, password) in PEOPLE {
-            add_person(&server, email, name, password).await?;
+        for sample in PEOPLE {
+            add_person(&server, &sample).await?;
         }
         let routers = places.routers(&server, &clients)?;
         let mut samples = JoinSet::new();
@@ -180,7 +214,7 @@ impl Places {
     }
 
     fn welcome(&self, server: &Server, clients: &Clients) -> String {
-        let people = PEOPLE.map(|(email, _, password)| format!("  {email:<20} {password}")).join("\n");
+        let people = PEOPLE.map(|sample| format!("  {:<20} {}", sample.email, sample.password)).join("\n");
         let Registered { id, secret } = &clients.machine;
         format!(
             "\nGrantor's demo is running.\n\n\
@@ -260,11 +294,14 @@ async fn register(server: &Server, client: Client) -> Result<Registered, Failure
     Ok(Registered { id: client.id.to_string(), secret: secret.map(|secret| secret.expose().to_owned()).unwrap_or_default() })
 }
 
-async fn add_person(server: &Server, email: &str, name: &str, password: &str) -> Result<(), Failure> {
-    let email = Email::parse(email).map_err(anyhow::Error::new)?;
-    let password = Password::parse(password).map_err(anyhow::Error::new)?;
+async fn add_person(server: &Server, sample: &Sample) -> Result<(), Failure> {
+    let email = Email::parse(sample.email).map_err(anyhow::Error::new)?;
+    let password = Password::parse(sample.password).map_err(anyhow::Error::new)?;
     let hash = password::hash(server.hashing(), &server.config().passwords, None, password).await?;
-    let person = new_person(server, email.clone(), Some(name.to_owned()), Some(hash.clone()));
+    let mut person = new_person(server, email.clone(), Some(sample.name.to_owned()), Some(hash.clone()));
+    person.email_verified_at = Some(person.created_at);
+    person.groups = sample.groups.iter().map(|&group| group.to_owned()).collect();
+    person.claims = serde_json::from_value((sample.claims)()).map_err(anyhow::Error::new)?;
     if create_person(server, person).await? == Saved::Conflict
         && let Some(known) = server.store().person_by_email(&email.key).await?
     {

@@ -162,6 +162,11 @@ impl Config {
     pub(crate) fn check_role(&self, role: &str) -> Result<(), String> {
         declared::check_role(role, &self.roles)
     }
+
+    /// Whether this can be the name of a group.
+    pub(crate) fn check_group(group: &str) -> Result<(), String> {
+        declared::check_group(group)
+    }
 }
 
 /// Each setting with its type. What has none is reported, and its default stands in so that the rest can be checked.

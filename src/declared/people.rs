@@ -101,6 +101,8 @@ fn declared_as(declared: &DeclaredPerson, known: &Person, now: Timestamp) -> Per
         email: declared.email.typed.clone(),
         name: declared.name.clone().or_else(|| known.name.clone()),
         roles: declared.roles.clone(),
+        groups: declared.groups.clone(),
+        claims: declared.claims.clone(),
         email_verified_at: match declared.email_verified {
             Some(true) => known.email_verified_at.or(Some(now)),
             Some(false) => None,
@@ -157,6 +159,8 @@ fn parts(person: &Person) -> Parts {
         ("email", vec![person.email.clone()]),
         ("name", person.name.iter().cloned().collect()),
         ("roles", person.roles.clone()),
+        ("groups", person.groups.clone()),
+        ("claims", person.claims.iter().map(|(name, value)| format!("{name} = {value}")).collect()),
         ("email_verified", yes_or_no(person.email_verified_at.is_some())),
     ]
 }

@@ -23,6 +23,7 @@ pub mod request_object;
 pub mod resource;
 pub mod response_mode;
 pub mod scope;
+pub mod standard_claims;
 pub mod token_response;
 pub mod webfinger;
 

@@ -137,6 +137,25 @@ on_databases! { [Sqlite, Postgres]
         assert_eq!((&adopted["id"], &adopted["declared_in"]), (&alice["id"], &json!("grantor.toml")));
     }
 
+    /// Groups and claims are changed in the file like everything else, and the plan says what changes.
+    async fn groups_and_claims_can_be_declared(database) {
+        declare(database, "[[people]]\nemail = \"alice@example.com\"\ngroups = [\"staff\"]\nclaims = { given_name = \"Alice\", birthdate = 1852-05-04, \
+            level = 3, address = { country = \"United Kingdom\" } }\n");
+        let plan = run(database, &["apply"]).assert_code(0).stdout.clone();
+        assert!(plan.contains("    groups  ") && plan.contains("+ staff") && plan.contains("+ birthdate = \"1852-05-04\""), "{plan}");
+        let alice = show(database, "user", "alice@example.com");
+        assert_eq!(alice["groups"], json!(["staff"]));
+        let claims = json!({ "given_name": "Alice", "birthdate": "1852-05-04", "level": 3, "address": { "country": "United Kingdom" } });
+        assert_eq!(alice["claims"], claims);
+        run(database, &["apply"]).assert_code(0);
+        assert_eq!(show(database, "user", "alice@example.com"), alice, "as it is declared, nothing changes");
+
+        declare(database, "[[people]]\nemail = \"alice@example.com\"\nclaims.level = 4\n");
+        let plan = run(database, &["apply"]).assert_code(0).stdout.clone();
+        assert!(plan.contains("- level = 3") && plan.contains("+ level = 4") && plan.contains("- staff"), "{plan}");
+        assert_eq!(show(database, "user", "alice@example.com")["claims"], json!({ "level": 4 }));
+    }
+
     /// Who signed up with somebody else's address must not get that person's roles by being declared.
     async fn whose_address_is_not_verified_is_not_adopted(database) {
         run_json(database, &["user", "create", "--email", "alice@example.com", "--json"]);

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use serde_json::{Map, Value};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -106,6 +107,19 @@ impl<'a> Entry<'a> {
         flag
     }
 
+    /// A table as JSON. Dates and times become texts.
+    pub fn table(&mut self, key: &str) -> Option<Map<String, Value>> {
+        let (value, _) = *self.values.get(key)?;
+        let table = match json(value) {
+            Some(Value::Object(table)) => Some(table),
+            _ => None,
+        };
+        if table.is_none() {
+            self.mistake(key, None, "must be a table of values that JSON has: { name = \"value\", another = 1 }");
+        }
+        table
+    }
+
     /// A list of texts.
     pub fn texts(&mut self, key: &str) -> Option<Vec<&'a str>> {
         let (value, _) = *self.values.get(key)?;
@@ -167,6 +181,22 @@ impl<'a> Entry<'a> {
 
 fn by_key<'a>(table: &'a DeTable<'a>) -> BTreeMap<&'a str, (&'a DeValue<'a>, usize)> {
     table.iter().map(|(key, value)| (key.get_ref().as_ref(), (value.get_ref(), key.span().start))).collect()
+}
+
+/// `None` for a number that JSON does not have.
+fn json(value: &DeValue<'_>) -> Option<Value> {
+    Some(match value {
+        DeValue::String(text) => Value::from(text.as_ref()),
+        DeValue::Integer(integer) => i64::from_str_radix(integer.as_str(), integer.radix()).ok()?.into(),
+        DeValue::Float(float) => serde_json::Number::from_f64(float.as_str().parse().ok()?)?.into(),
+        DeValue::Boolean(flag) => (*flag).into(),
+        DeValue::Datetime(datetime) => datetime.to_string().into(),
+        DeValue::Array(items) => items.iter().map(|item| json(item.get_ref())).collect::<Option<Vec<_>>>()?.into(),
+        DeValue::Table(table) => {
+            let members = table.iter().map(|(name, value)| Some((name.get_ref().to_string(), json(value.get_ref())?)));
+            Value::Object(members.collect::<Option<Map<_, _>>>()?)
+        }
+    })
 }
 
 /// As TOML writes a key.

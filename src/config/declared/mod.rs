@@ -28,7 +28,7 @@ pub(super) use self::{
     include::{INCLUDE, read as read_included},
     person::KEYS as PERSON_KEYS,
     resource::KEYS as RESOURCE_KEYS,
-    roles::{check as check_role, is_name as is_role},
+    roles::{check as check_role, check_group, is_name as is_role},
 };
 pub use self::{
     document::Included,

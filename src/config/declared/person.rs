@@ -2,16 +2,23 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use serde_json::{Map, Value};
+
 use super::{
     entry::{Entry, Keys},
     phc, roles,
 };
-use crate::oauth::{Email, client};
+use crate::oauth::{Email, client, standard_claims};
 
 pub(in crate::config) const KEYS: Keys = &[
     ("email", "Who it is, whatever the case of the letters. Required."),
     ("name", "What the person is called. Without it, the name that the person has stays."),
     ("roles", "A list. Without it: none."),
+    ("groups", "A list. Without it: none."),
+    (
+        "claims",
+        "A table of standard claims of OpenID, such as `given_name`, `birthdate`, `phone_number` or `address`, and of attributes of yours. Without it: none.",
+    ),
     ("email_verified", "Whether the address is known to be this person's. Without it, that stays as it is."),
     (
         "password_file",
@@ -26,6 +33,8 @@ pub struct DeclaredPerson {
     pub email: Email,
     pub name: Option<String>,
     pub roles: Vec<String>,
+    pub groups: Vec<String>,
+    pub claims: Map<String, Value>,
     pub email_verified: Option<bool>,
     pub initial_password: Option<InitialPassword>,
     pub declared_in: String,
@@ -45,6 +54,11 @@ pub(super) fn read(entry: &mut Entry<'_>, known_roles: &BTreeMap<String, String>
     let email = entry.parsed("email", Email::parse);
     let name = entry.parsed("name", client::display_name);
     let roles = entry.each("roles", |role| roles::check(role, known_roles).map(|()| role.to_owned())).unwrap_or_default();
+    let groups = entry.each("groups", |group| roles::check_group(group).map(|()| group.to_owned())).unwrap_or_default();
+    let claims = entry.table("claims").unwrap_or_default();
+    if let Err((name, why)) = standard_claims::check_all(&claims) {
+        entry.mistake("claims", None, format!("{name}: {why}"));
+    }
     let email_verified = entry.flag("email_verified");
     let file = entry.text("password_file").map(|path| InitialPassword::File(entry.document.beside(path)));
     let hash = entry.text("password_hash");
@@ -56,5 +70,6 @@ pub(super) fn read(entry: &mut Entry<'_>, known_roles: &BTreeMap<String, String>
     }
     let initial_password = file.or_else(|| hash.map(|hash| InitialPassword::Hash(hash.to_owned())));
     let declared_in = entry.document.name.to_owned();
-    email.filter(|_| entry.is_right()).map(|email| DeclaredPerson { email, name, roles, email_verified, initial_password, declared_in })
+    let email = email.filter(|_| entry.is_right())?;
+    Some(DeclaredPerson { email, name, roles, groups, claims, email_verified, initial_password, declared_in })
 }

@@ -1,4 +1,4 @@
-//! `[roles]`: which roles there are, where the operator lists them.
+//! `[roles]`: which roles there are, where the operator lists them; and groups, which are the operator's to name.
 
 use std::collections::BTreeMap;
 
@@ -7,6 +7,11 @@ use super::super::mistakes::nearest;
 /// Whether this can be the name of a role at all.
 pub(in crate::config) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= 100 && text.trim() == text && !text.chars().any(char::is_control)
+}
+
+/// Whether this can be the name of a group.
+pub(in crate::config) fn check_group(group: &str) -> Result<(), String> {
+    if is_name(group) { Ok(()) } else { Err("a group has 1 to 100 characters on one line, without spaces around it".to_owned()) }
 }
 
 /// Whether a person may have this role: where `[roles]` lists some, it must be one of them.

@@ -100,6 +100,28 @@ fn included_files_hold_declarations_and_no_settings() {
 }
 
 #[test]
+fn claims_are_values_that_json_has_and_make_sense() {
+    let person = |claims: &str| file(&format!("[[people]]\nemail = \"a@example.com\"\n{claims}\n"));
+    let accepted = accepted(person(
+        "groups = [\"a\"]\nclaims = { nickname = \"Al\", level = 0x10, ratio = 0.5, since = 2020-01-02T03:04:05Z, tags = [true] }",
+    ));
+    let known = &accepted.declared.people[0];
+    assert_eq!(known.groups, ["a"]);
+    let expected = serde_json::json!({ "nickname": "Al", "level": 16, "ratio": 0.5, "since": "2020-01-02T03:04:05Z", "tags": [true] });
+    assert_eq!(serde_json::Value::Object(known.claims.clone()), expected);
+    for (claims, remedy) in [
+        ("claims = { sub = \"x\" }", "sub: tokens say something else by this name"),
+        ("claims = { roles = [\"admin\"] }", "roles: roles and groups are not free claims"),
+        ("claims = { birthdate = \"soon\" }", "birthdate: it must be a date"),
+        ("claims = { ratio = nan }", "must be a table of values that JSON has"),
+        ("claims = \"x\"", "must be a table"),
+        ("groups = [\" a\"]", "a group has 1 to 100 characters"),
+    ] {
+        assert_refused(person(claims), &[remedy]);
+    }
+}
+
+#[test]
 fn a_role_that_is_not_listed_is_a_mistake_where_some_are() {
     let person = "[[people]]\nemail = \"a@example.com\"\nroles = [\"amdin\"]\n";
     assert_eq!(accepted(file(person)).declared.people[0].roles, ["amdin"]);

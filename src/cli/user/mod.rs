@@ -1,12 +1,15 @@
 //! `grantor user`
 
+mod shown;
+
 use std::io::{IsTerminal, stdin};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use serde::Serialize;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use self::shown::Shown;
 use super::{CommonArgs, Failure, print_json, print_table};
 use crate::{
     accounts::{
@@ -14,7 +17,8 @@ use crate::{
         throttle,
     },
     audit::{Actor, AuditEvent, AuditName, Origin},
-    oauth::Email,
+    config::Config,
+    oauth::{Email, standard_claims},
     server::Server,
     store::{
         Saved,
@@ -57,7 +61,8 @@ Asks for the password on a terminal. Elsewhere it is read with --password-stdin;
 
 Examples:
   grantor user create --email alice@example.com --name Alice
-  printf '%s\\n' \"$PASSWORD\" | grantor user create --email alice@example.com --password-stdin --json")]
+  printf '%s\\n' \"$PASSWORD\" | grantor user create --email alice@example.com --password-stdin --json
+  grantor user create --email bob@example.com --group staff --claim given_name=Bob --claim 'address={\"country\": \"Wales\"}'")]
 pub(super) struct Create {
     #[command(flatten)]
     common: CommonArgs,
@@ -70,6 +75,12 @@ pub(super) struct Create {
     /// May be repeated
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<String>,
+    /// May be repeated
+    #[arg(long = "group", value_name = "GROUP")]
+    groups: Vec<String>,
+    /// A standard claim of OpenID, such as given_name, or an attribute of yours; the value is a text or JSON; may be repeated
+    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = claim)]
+    claims: Vec<(String, Value)>,
     /// The address is known to be this person's
     #[arg(long)]
     email_verified: bool,
@@ -94,8 +105,9 @@ pub(super) struct One {
 
 #[derive(Args)]
 #[command(after_help = "\
-Example:
-  grantor user update alice@example.com --email alice@example.org --role admin")]
+Examples:
+  grantor user update alice@example.com --email alice@example.org --role admin
+  grantor user update alice@example.com --claim birthdate=1852-05-04 --claim nickname=")]
 pub(super) struct Update {
     #[command(flatten)]
     one: One,
@@ -108,6 +120,12 @@ pub(super) struct Update {
     /// The roles from now on; may be repeated
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<String>,
+    /// The groups from now on; may be repeated
+    #[arg(long = "group", value_name = "GROUP")]
+    groups: Vec<String>,
+    /// A claim from now on, beside the others; without a value it is taken away; may be repeated
+    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = claim)]
+    claims: Vec<(String, Value)>,
     /// The address is known to be this person's
     #[arg(long)]
     email_verified: bool,
@@ -122,58 +140,15 @@ pub(super) struct SetPasswordOf {
     password_stdin: bool,
 }
 
+/// Nothing behind the name stands for no such claim.
+fn claim(text: &str) -> Result<(String, Value), String> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE, such as given_name=Alice")?;
+    let value = if value.is_empty() { Value::Null } else { standard_claims::value(name, value) };
+    Ok((name.to_owned(), value))
+}
+
 fn email(text: &str) -> Result<Email, String> {
     Email::parse(text).map_err(|error| error.to_string())
-}
-
-/// What `--json` prints of a person.
-#[derive(Serialize)]
-struct Shown<'a> {
-    id: Uuid,
-    email: &'a str,
-    email_verified: bool,
-    name: Option<&'a str>,
-    roles: &'a [String],
-    has_password: bool,
-    created_at: String,
-    disabled_at: Option<String>,
-    /// The file that declares the person, in which e-mail, name and roles are changed.
-    declared_in: Option<&'a str>,
-}
-
-impl<'a> Shown<'a> {
-    fn of(person: &'a Person) -> Self {
-        Self {
-            id: person.id,
-            email: &person.email,
-            email_verified: person.email_verified_at.is_some(),
-            name: person.name.as_deref(),
-            roles: &person.roles,
-            has_password: person.password_hash.is_some(),
-            created_at: person.created_at.to_string(),
-            disabled_at: person.disabled_at.map(|at| at.to_string()),
-            declared_in: person.declared_in.as_deref(),
-        }
-    }
-
-    fn print(&self, json: bool) -> Result<(), Failure> {
-        if json {
-            return print_json(self);
-        }
-        say!("id              {}", self.id)?;
-        say!("email           {}{}", self.email, if self.email_verified { " (verified)" } else { "" })?;
-        say!("name            {}", self.name.unwrap_or("-"))?;
-        say!("roles           {}", if self.roles.is_empty() { "-".to_owned() } else { self.roles.join(", ") })?;
-        say!("password        {}", if self.has_password { "set" } else { "none: 'grantor user set-password' sets one" })?;
-        say!("created_at      {}", self.created_at)?;
-        if let Some(disabled_at) = &self.disabled_at {
-            say!("disabled_at     {disabled_at}")?;
-        }
-        if let Some(declared_in) = self.declared_in {
-            say!("declared_in     {declared_in}")?;
-        }
-        Ok(())
-    }
 }
 
 impl Command {
@@ -234,15 +209,17 @@ pub(super) fn new_person(server: &Server, email: Email, name: Option<String>, pa
 impl Create {
     async fn run(self) -> Result<(), Failure> {
         let password = read_password(self.password_stdin)?;
-        let Self { common, email, name, roles, email_verified, .. } = self;
+        let Self { common, email, name, roles, groups, claims, email_verified, .. } = self;
         let person = common.config.with_server(async |server| {
             check_roles(server, &roles)?;
+            check_groups(&groups)?;
+            let claims = with_claims(Map::new(), claims)?;
             let password_hash = match password {
                 Some(password) => Some(hash(server, password).await?),
                 None => None,
             };
             let mut person = new_person(server, email, name, password_hash);
-            person.roles = roles;
+            (person.roles, person.groups, person.claims) = (roles, groups, claims);
             person.email_verified_at = email_verified.then_some(person.created_at);
             match create_person(server, person.clone()).await? {
                 Saved::Done => Ok(person),
@@ -270,11 +247,13 @@ impl List {
 
 impl Update {
     async fn run(self) -> Result<(), Failure> {
-        let Self { one, email, name, roles, email_verified } = self;
+        let Self { one, email, name, roles, groups, claims, email_verified } = self;
         let json = one.common.json;
         let person = one.with_person(async |server, mut person| {
             refuse_declared(&person, "change it there and run 'grantor apply'")?;
             check_roles(server, &roles)?;
+            check_groups(&groups)?;
+            person.claims = with_claims(person.claims, claims)?;
             if let Some(email) = email {
                 // Another address is not known to be theirs.
                 person.email_verified_at = person.email_verified_at.filter(|_| person.email_key == email.key);
@@ -287,7 +266,11 @@ impl Update {
             if !roles.is_empty() {
                 person.roles = roles;
             }
+            if !groups.is_empty() {
+                person.groups = groups;
+            }
             let event = event(server, AuditName::PersonUpdated, person.id);
+            person.updated_at = Some(event.at);
             match server.store().write(UpdatePerson { person: person.clone(), event }).await? {
                 Saved::Done => Ok(person),
                 Saved::Conflict => Err(Failure::Refused(format!("there is another person with the e-mail {}", person.email))),
@@ -388,6 +371,23 @@ fn refuse_declared(person: &Person, instead: &str) -> Result<(), Failure> {
 /// Where `[roles]` lists some, there are no others.
 fn check_roles(server: &Server, roles: &[String]) -> Result<(), Failure> {
     roles.iter().try_for_each(|role| server.config().check_role(role).map_err(|why| Failure::Argument(format!("--role {role}: {why}"))))
+}
+
+fn check_groups(groups: &[String]) -> Result<(), Failure> {
+    groups.iter().try_for_each(|group| Config::check_group(group).map_err(|why| Failure::Argument(format!("--group {group}: {why}"))))
+}
+
+/// What a person has with these changes, all of which must make sense together.
+fn with_claims(mut claims: Map<String, Value>, changes: Vec<(String, Value)>) -> Result<Map<String, Value>, Failure> {
+    for (name, value) in changes {
+        match value {
+            Value::Null => drop(claims.remove(&name)),
+            value => drop(claims.insert(name, value)),
+        }
+    }
+    let refused = |(name, why)| Failure::Argument(format!("--claim {name}: {why}"));
+    standard_claims::check_all(&claims).map_err(refused)?;
+    Ok(claims)
 }
 
 fn report(person: &Person, what: &str, sentence: &str, json: bool) -> Result<(), Failure> {
