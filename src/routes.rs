@@ -21,7 +21,7 @@ use futures_util::future::Either;
 use tower::Service;
 
 use crate::{
-    endpoints::{authorize, end_session, health, introspect, jwks, metadata, method_not_allowed, revoke, token, webfinger},
+    endpoints::{authorize, end_session, health, introspect, jwks, metadata, method_not_allowed, revoke, token, userinfo, webfinger},
     error::Error,
     oauth::metadata::{paths, places},
     pages::{
@@ -105,7 +105,10 @@ fn well_known(server: &Server) -> Router<Server> {
 /// Answers in JSON, without cookies.
 fn for_programs(server: &Server) -> Router<Server> {
     let documents = Router::new().route(paths::JWKS, get(jwks::get));
-    let shared = Router::new().route(paths::TOKEN, post(token::post)).route(paths::REVOKE, post(revoke::post));
+    let shared = Router::new()
+        .route(paths::TOKEN, post(token::post))
+        .route(paths::REVOKE, post(revoke::post))
+        .route(paths::USERINFO, get(userinfo::get).post(userinfo::post));
     let others = Router::new().route(paths::INTROSPECT, post(introspect::post));
     for_any_origin(server, documents, Logged::Failures).merge(for_any_origin(server, shared, Logged::All)).merge(in_json(
         server,

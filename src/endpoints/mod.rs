@@ -8,6 +8,7 @@ pub(crate) mod jwks;
 pub(crate) mod metadata;
 pub(crate) mod revoke;
 pub(crate) mod token;
+pub(crate) mod userinfo;
 pub(crate) mod webfinger;
 
 use axum::response::{IntoResponse, Response};

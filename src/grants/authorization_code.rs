@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{TokenRequest, narrowed_resources, token_response};
+use super::{TokenRequest, narrowed_target, token_response};
 use crate::{
     audit::{Actor, AuditEvent, AuditName},
     clock::Timestamp,
@@ -33,7 +33,7 @@ pub(super) async fn exchange(server: &Server, request: &TokenRequest<'_>) -> Res
     let code_hash = SecretHash::of(presented);
     let code = server.store().authorization_code(&code_hash).await?.ok_or_else(unknown_code)?;
     check(&code, request, verifier.as_ref())?;
-    let terms = Terms::of(server, &request.client, &code.scope, narrowed_resources(request.params, &code.resources)?).await?;
+    let terms = Terms::of(server, &request.client, &code.scope, &narrowed_target(request.params, &code.resources)?).await?;
     let now = server.clock().now();
     if code.expires_at <= now {
         return Err(OAuthError::invalid_grant("The code has expired: send the person to the authorization endpoint again.").into());

@@ -6,6 +6,7 @@ use crate::{
     oauth::{
         Client, ErrorCode, OAuthError, Params, Resource, Scope,
         client::ClientType,
+        resource::Target,
         scope::{OFFLINE_ACCESS, OPENID},
         token_response::TokenResponse,
     },
@@ -22,8 +23,9 @@ pub(super) async fn exchange(server: &Server, request: &TokenRequest<'_>) -> Res
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, "Only a confidential client can use client_credentials.").into());
     }
     let scope = requested_scope(request.params, client)?;
-    let resources = client.granted_resources(Resource::from_params(request.params)?)?;
-    let terms = Terms::of(server, client, &scope, resources).await?;
+    let requested = Resource::from_params(request.params)?;
+    let target = Target { is_named: !requested.is_empty(), resources: client.granted_resources(requested)? };
+    let terms = Terms::of(server, client, &scope, &target).await?;
     let access_token = access_token::issue(server, client, Subject::Client, &terms).await?;
     Ok(token_response(terms, access_token, None, None))
 }

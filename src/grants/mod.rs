@@ -8,7 +8,7 @@ use crate::{
     audit::Origin,
     client_auth::AuthenticatedClient,
     error::Result,
-    oauth::{ErrorCode, GrantType, OAuthError, Params, Resource, Scope, token_response::TokenResponse},
+    oauth::{ErrorCode, GrantType, OAuthError, Params, Resource, Scope, resource::Target, token_response::TokenResponse},
     secret::Secret,
     server::Server,
     tokens::terms::Terms,
@@ -59,6 +59,6 @@ fn narrowed_scope(params: &Params, granted: &Scope) -> Result<Scope, OAuthError>
 }
 
 /// The `resource` that the request narrows `granted` to (RFC 8707 §2.2).
-fn narrowed_resources(params: &Params, granted: &[Resource]) -> Result<Vec<Resource>, OAuthError> {
-    crate::oauth::resource::narrowed(Resource::from_params(params)?, granted)
+fn narrowed_target(params: &Params, granted: &[Resource]) -> Result<Target, OAuthError> {
+    Target::narrowed(Resource::from_params(params)?, granted)
 }

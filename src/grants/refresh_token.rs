@@ -1,11 +1,11 @@
 //! Refreshing (OAuth 2.1 §4.3): the successor replaces the token, a retry gets the same successor, reuse ends the grant.
 
-use super::{TokenRequest, narrowed_resources, narrowed_scope, token_response};
+use super::{TokenRequest, narrowed_scope, narrowed_target, token_response};
 use crate::{
     audit::{Actor, AuditEvent, AuditName},
     clock::Timestamp,
     error::Result,
-    oauth::{OAuthError, Resource, Scope, scope::OPENID, token_response::TokenResponse},
+    oauth::{OAuthError, Scope, resource::Target, scope::OPENID, token_response::TokenResponse},
     server::Server,
     store::{
         Swapped,
@@ -88,8 +88,8 @@ impl Attempt {
         let terms = match turn {
             Turn::Reuse => None,
             Turn::Current | Turn::Retry => {
-                let (scope, resources) = narrowed(request, &grant)?;
-                Some(Terms::of(server, &request.client, &scope, resources).await?)
+                let (scope, target) = narrowed(request, &grant)?;
+                Some(Terms::of(server, &request.client, &scope, &target).await?)
             }
         };
         Ok(Self { grant, turn, terms })
@@ -108,17 +108,17 @@ impl Attempt {
 }
 
 /// What the request narrows the grant to, and the client's registration of today.
-fn narrowed(request: &TokenRequest<'_>, grant: &Grant) -> Result<(Scope, Vec<Resource>), OAuthError> {
+fn narrowed(request: &TokenRequest<'_>, grant: &Grant) -> Result<(Scope, Target), OAuthError> {
     let client = &request.client;
     let scope = narrowed_scope(request.params, &grant.scope)?.limited_to(&client.scope);
     if scope.is_empty() {
         return Err(OAuthError::invalid_scope("The client is no longer registered for any scope of this grant."));
     }
-    let resources = narrowed_resources(request.params, &grant.resources)?;
-    if !resources.iter().all(|resource| client.resources.contains(resource)) {
+    let target = narrowed_target(request.params, &grant.resources)?;
+    if !target.resources.iter().all(|resource| client.resources.contains(resource)) {
         return Err(OAuthError::invalid_target("The client is no longer registered for a resource of this grant."));
     }
-    Ok((scope, resources))
+    Ok((scope, target))
 }
 
 fn turn(grant: &Grant, token: RefreshToken, is_within_window: bool) -> Turn {

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::next_step::{ConsentState, SignedIn, Step, granted_scope, next_step};
+use super::next_step::{ConsentState, SignedIn, Step, allowed_scope, granted_scope, next_step};
 use crate::{
     audit::{Actor, AuditEvent, AuditName, Origin},
     clock::Timestamp,
@@ -96,7 +96,7 @@ async fn carry_out(server: &Server, visit: &Visit<'_>, step: Step, consent: Cons
         (Step::SignIn, _) | (Step::Answer, None) => Next::SignIn,
         (Step::SignUp, _) => Next::SignUp,
         (Step::SelectAccount, _) => Next::SelectAccount,
-        (Step::AskConsent, _) => Next::AskConsent(granted_scope(request, consent)),
+        (Step::AskConsent, _) => Next::AskConsent(allowed_scope(request, consent)),
         (Step::Refuse(error), _) => answer(Err(error)),
         (Step::Answer, Some(session)) => match issue_code(server, request, session, consent, rests_on).await? {
             Some(code) => answer(Ok(code)),
@@ -113,7 +113,7 @@ async fn without_code(server: &Server, visit: &Visit<'_>, rested_on: Option<Time
     let signed_in = if stands { None } else { visit.signed_in(server).await? };
     Ok(match next_step(visit.request, visit.asked_at, signed_in, consent) {
         Step::Refuse(error) => Next::Answer(Answer { reply: visit.request.reply.clone(), outcome: Err(error) }),
-        Step::AskConsent => Next::AskConsent(granted_scope(visit.request, consent)),
+        Step::AskConsent => Next::AskConsent(allowed_scope(visit.request, consent)),
         Step::SignIn => Next::SignIn,
         Step::SignUp => Next::SignUp,
         Step::SelectAccount => Next::SelectAccount,
@@ -125,7 +125,7 @@ async fn without_code(server: &Server, visit: &Visit<'_>, rested_on: Option<Time
 /// What the person who presses Allow now would allow.
 pub(crate) async fn asked_scope(server: &Server, request: &AuthorizationRequest, session: &BrowserSession) -> Result<Scope> {
     let record = server.store().consent(session.person_id, &request.client.id).await?;
-    Ok(granted_scope(request, ConsentState { on_record: record.as_ref(), just_given: true }))
+    Ok(allowed_scope(request, ConsentState { on_record: record.as_ref(), just_given: true }))
 }
 
 /// The person pressed Allow: remembers it, and goes on if everything else still holds.
@@ -150,7 +150,7 @@ async fn remember(
 ) -> Result<Timestamp> {
     let now = server.clock().now();
     let client_id = request.client.id.clone();
-    let mut scope = granted_scope(request, consent);
+    let mut scope = allowed_scope(request, consent);
     let mut resources = request.resources.clone();
     if let Some(before) = consent.on_record {
         scope = before.scope.joined_with(&scope);

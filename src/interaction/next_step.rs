@@ -80,6 +80,11 @@ pub(crate) fn granted_scope(request: &AuthorizationRequest, consent: ConsentStat
     }
 }
 
+/// What the person allows: what is granted, and what the `claims` parameter asks for by name.
+pub(crate) fn allowed_scope(request: &AuthorizationRequest, consent: ConsentState<'_>) -> Scope {
+    granted_scope(request, consent).joined_with(&request.scope_of_claims())
+}
+
 /// Re-authentication is proved by an `auth_time` later than the request.
 fn is_authenticated(request: &AuthorizationRequest, asked_at: Timestamp, auth_time: Timestamp) -> bool {
     let is_fresh = auth_time > asked_at;
@@ -98,7 +103,7 @@ fn has_consent(request: &AuthorizationRequest, consent: ConsentState<'_>) -> boo
     if request.client.trust == Trust::SelfRegistered && !request.prompt.none {
         return false;
     }
-    request.client.first_party || consent.on_record.is_some_and(|record| covers(record, request, &granted_scope(request, consent)))
+    request.client.first_party || consent.on_record.is_some_and(|record| covers(record, request, &allowed_scope(request, consent)))
 }
 
 fn covers(record: &Consent, request: &AuthorizationRequest, scope: &Scope) -> bool {

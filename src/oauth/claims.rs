@@ -35,6 +35,9 @@ pub struct AccessTokenClaims {
     /// The id of the grant: ours, so that our own endpoints can see whether it still stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gid: Option<Uuid>,
+    /// Of the person, where client or resource are registered for it: `roles`, `groups` (RFC 9068 §2.2.3.1), attributes.
+    #[serde(flatten)]
+    pub person: serde_json::Map<String, serde_json::Value>,
 }
 
 /// RFC 7519 §4.1.3: a single audience may be a string.

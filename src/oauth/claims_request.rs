@@ -46,7 +46,9 @@ impl ClaimsRequest {
     /// The parameter of a request; without one nothing is wanted.
     pub fn from_params(params: &Params) -> Result<Self, OAuthError> {
         let Some(text) = params.get("claims") else { return Ok(Self::default()) };
-        serde_json::from_str(text).map_err(|_| {
+        // An object and nothing else: of a list, a struct would be read by position.
+        let object = serde_json::from_str::<serde_json::Map<_, _>>(text);
+        object.and_then(|object| serde_json::from_value(object.into())).map_err(|_| {
             OAuthError::invalid_request("The parameter 'claims' must be JSON with the members 'userinfo' and 'id_token' (OpenID Core 5.5).")
         })
     }

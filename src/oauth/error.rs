@@ -1,5 +1,5 @@
-//! Every registered error code with its status (OAuth 2.1 §3.2.4 and §4.1.2.1, RFC 8707 §2, RFC 9101 §7, `OpenID` Core §3.1.2.6,
-//! `unmet_authentication_requirements` 1.0).
+//! Every registered error code with its status (OAuth 2.1 §3.2.4 and §4.1.2.1, RFC 6750 §3.1, RFC 8707 §2, RFC 9101 §7,
+//! `OpenID` Core §3.1.2.6, `unmet_authentication_requirements` 1.0).
 
 use std::{borrow::Cow, fmt};
 
@@ -8,6 +8,7 @@ use std::{borrow::Cow, fmt};
 pub enum ErrorCode {
     AccessDenied,
     ConsentRequired,
+    InsufficientScope,
     InvalidClient,
     InvalidGrant,
     InvalidRequest,
@@ -15,6 +16,7 @@ pub enum ErrorCode {
     InvalidRequestUri,
     InvalidScope,
     InvalidTarget,
+    InvalidToken,
     LoginRequired,
     RequestNotSupported,
     RequestUriNotSupported,
@@ -32,6 +34,7 @@ impl ErrorCode {
         match self {
             Self::AccessDenied => ("access_denied", 403),
             Self::ConsentRequired => ("consent_required", 400),
+            Self::InsufficientScope => ("insufficient_scope", 403),
             Self::InvalidClient => ("invalid_client", 401),
             Self::InvalidGrant => ("invalid_grant", 400),
             Self::InvalidRequest => ("invalid_request", 400),
@@ -39,6 +42,7 @@ impl ErrorCode {
             Self::InvalidRequestUri => ("invalid_request_uri", 400),
             Self::InvalidScope => ("invalid_scope", 400),
             Self::InvalidTarget => ("invalid_target", 400),
+            Self::InvalidToken => ("invalid_token", 401),
             Self::LoginRequired => ("login_required", 400),
             Self::RequestNotSupported => ("request_not_supported", 400),
             Self::RequestUriNotSupported => ("request_uri_not_supported", 400),

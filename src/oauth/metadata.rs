@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     algorithm::Algorithm, claims::ACR_ONE_FACTOR, client_auth_method::ClientAuthMethod, client_metadata::SubjectType,
-    grant_type::GrantType, issuer::Issuer, jws_algorithm::JwsAlgorithm, pkce, prompt, response_mode::ResponseMode, scope,
+    grant_type::GrantType, issuer::Issuer, jws_algorithm::JwsAlgorithm, pkce, prompt, response_mode::ResponseMode, scope, standard_claims,
 };
 
 /// The paths of the protocol endpoints, behind the issuer.
@@ -20,6 +20,7 @@ pub mod paths {
     pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
     pub const REVOKE: &str = "/oauth/revoke";
     pub const TOKEN: &str = "/oauth/token";
+    pub const USERINFO: &str = "/oauth/userinfo";
     /// At the root of the origin, whatever the issuer's path (RFC 7033 §4).
     pub const WEBFINGER: &str = "/.well-known/webfinger";
 }
@@ -28,7 +29,7 @@ pub mod paths {
 const WELL_KNOWN: &[&str] = &[paths::METADATA, paths::OPENID_CONFIGURATION];
 
 /// What an ID token can say (`OpenID` Discovery §3).
-const CLAIMS: &[&str] = &["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "at_hash", "sid"];
+const OF_ID_TOKENS: &[&str] = &["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "azp", "at_hash", "sid"];
 
 /// Every place of the document on the issuer's origin: each name before the issuer's path (§3.1) and behind it (`OpenID`
 /// Discovery §4), because clients try both (§5). Without a path these are one.
@@ -87,14 +88,16 @@ fn authorization_server(offer: &Offer<'_>) -> Map<String, Value> {
 fn openid_provider(offer: &Offer<'_>) -> Map<String, Value> {
     members(json!({
         "subject_types_supported": [SubjectType::Public.as_str(), SubjectType::Pairwise.as_str()],
+        "userinfo_endpoint": offer.issuer.url(paths::USERINFO),
+        "userinfo_signing_alg_values_supported": names(Algorithm::OF_ID_TOKENS, Algorithm::as_str),
         "id_token_signing_alg_values_supported": names(Algorithm::OF_ID_TOKENS, Algorithm::as_str),
         "acr_values_supported": [ACR_ONE_FACTOR],
         "claim_types_supported": ["normal"],
-        "claims_supported": CLAIMS,
+        "claims_supported": OF_ID_TOKENS.iter().copied().chain(standard_claims::names()).collect::<Vec<_>>(),
         "prompt_values_supported": prompts(offer),
         // Each with the pages that suit every screen (§3.1.2.1).
         "display_values_supported": ["page", "popup", "touch", "wap"],
-        "claims_parameter_supported": false,
+        "claims_parameter_supported": true,
         "request_parameter_supported": true,
         "request_uri_parameter_supported": true,
         "require_request_uri_registration": true,

@@ -4,7 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{error::OAuthError, issuer::Issuer, params::Params};
+use super::{
+    error::OAuthError,
+    issuer::Issuer,
+    params::Params,
+    scope::{OPENID, Scope},
+};
 
 /// An API, named by an absolute URI without fragment (RFC 8707 §2). Compared byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -52,7 +57,7 @@ impl fmt::Display for Resource {
 }
 
 /// What a grant is for, given what the request names, what the client is registered for, and which of that is meant where nothing
-/// is named (RFC 8707 §2). Empty means the server itself: see [`audience`].
+/// is named (RFC 8707 §2). Empty means the server itself: see [`Target::audience`].
 pub fn granted(requested: Vec<Resource>, registered: &[Resource], default: Option<&Resource>) -> Result<Vec<Resource>, OAuthError> {
     if requested.is_empty() {
         return match (default, registered) {
@@ -65,8 +70,7 @@ pub fn granted(requested: Vec<Resource>, registered: &[Resource], default: Optio
     within(requested, registered, "The client is not registered for this 'resource'.")
 }
 
-/// A token's resources, given what the request names and what was granted: narrower at most (RFC 8707 §2.2).
-pub fn narrowed(requested: Vec<Resource>, granted: &[Resource]) -> Result<Vec<Resource>, OAuthError> {
+fn narrowed(requested: Vec<Resource>, granted: &[Resource]) -> Result<Vec<Resource>, OAuthError> {
     if requested.is_empty() {
         return Ok(granted.to_vec());
     }
@@ -77,12 +81,28 @@ fn within(requested: Vec<Resource>, allowed: &[Resource], refusal: &'static str)
     if requested.iter().all(|resource| allowed.contains(resource)) { Ok(requested) } else { Err(OAuthError::invalid_target(refusal)) }
 }
 
-/// The `aud` of a token: its resources, or the issuer if there is none.
-pub fn audience(resources: &[Resource], issuer: &Issuer) -> Vec<String> {
-    if resources.is_empty() {
-        return vec![issuer.as_str().to_owned()];
+/// What a token is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub resources: Vec<Resource>,
+    /// Whether the token request named them itself.
+    pub is_named: bool,
+}
+
+impl Target {
+    /// Given what the token request names and what was granted: narrower at most (RFC 8707 §2.2).
+    pub fn narrowed(requested: Vec<Resource>, granted: &[Resource]) -> Result<Self, OAuthError> {
+        let is_named = !requested.is_empty();
+        Ok(Self { resources: narrowed(requested, granted)?, is_named })
     }
-    resources.iter().map(|resource| resource.0.clone()).collect()
+
+    /// The `aud`: the resources, or the issuer if there is none. UserInfo is the issuer's, so that a token with `openid` is for
+    /// the issuer, too, unless the token request narrowed it to what it named (decision 0018).
+    pub fn audience(&self, scope: &Scope, issuer: &Issuer) -> Vec<String> {
+        let serves_userinfo = scope.contains(OPENID) && !self.is_named;
+        let issuer = (self.resources.is_empty() || serves_userinfo).then(|| issuer.as_str().to_owned());
+        self.resources.iter().map(|resource| resource.0.clone()).chain(issuer).collect()
+    }
 }
 
 #[cfg(test)]
@@ -120,6 +140,19 @@ mod tests {
         assert_eq!(granted(vec![], &two, Some(&two[1])).unwrap(), [two[1].clone()]);
         assert_eq!(granted(two[..1].to_vec(), &two, Some(&two[1])).unwrap(), two[..1]);
         assert!(granted(vec![], &two, Some(&other[0])).is_err());
+    }
+
+    #[test]
+    fn a_token_with_openid_is_for_the_issuer_too_unless_the_token_request_names_a_resource() {
+        let issuer: Issuer = "https://auth.example".parse().unwrap();
+        let audience = |resources: &[&str], is_named, scope: &str| {
+            Target { resources: self::resources(resources), is_named }.audience(&Scope::parse(scope).unwrap(), &issuer)
+        };
+        assert_eq!(audience(&["https://a.example"], false, "openid read"), ["https://a.example", "https://auth.example"]);
+        assert_eq!(audience(&["https://a.example"], true, "openid read"), ["https://a.example"]);
+        assert_eq!(audience(&["https://a.example"], false, "read"), ["https://a.example"]);
+        assert_eq!(audience(&[], false, "openid"), ["https://auth.example"]);
+        assert_eq!(audience(&[], false, "read"), ["https://auth.example"]);
     }
 
     #[test]

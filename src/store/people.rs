@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::{
     Saved, Store, Swapped, audit_events,
     backend::{Conn, Extent, Verb, read, run},
+    grants::is_backed,
     session_clients::{self, Ended},
     throttles,
 };
@@ -13,7 +14,7 @@ use crate::{
     audit::AuditEvent,
     clock::Timestamp,
     error::Result,
-    oauth::Email,
+    oauth::{ClaimsRequest, Email},
     secret::{self, ThrottleKey},
 };
 
@@ -74,14 +75,25 @@ impl std::fmt::Debug for Person {
     }
 }
 
+/// A person, and what the client behind a grant asked to know of them.
+#[derive(FromRow)]
+struct BehindRow {
+    #[sqlx(flatten)]
+    person: Person,
+    claims_request: Option<Json<ClaimsRequest>>,
+}
+
 /// Columns by name: a statement prepared before a migration added one must go on working.
+macro_rules! person_columns {
+    () => {
+        "id, email, email_key, email_verified_at, name, roles, groups, claims, updated_at, password_hash, created_at, disabled_at, \
+         tokens_not_before, declared_in"
+    };
+}
+
 macro_rules! select_person {
     ($which:literal) => {
-        concat!(
-            "SELECT id, email, email_key, email_verified_at, name, roles, groups, claims, updated_at, password_hash, created_at, disabled_at, \
-             tokens_not_before, declared_in FROM people ",
-            $which
-        )
+        concat!("SELECT ", person_columns!(), " FROM people ", $which)
     };
 }
 
@@ -94,6 +106,22 @@ impl Store {
     /// A person by normalised e-mail, enabled or not.
     pub(crate) async fn person_by_email(&self, email_key: &str) -> Result<Option<Person>> {
         Ok(read!(self, db => sqlx::query_as(select_person!("WHERE email_key = $1")).bind(email_key).fetch_optional(db).await?))
+    }
+
+    /// The person behind an access token, with the `claims` parameter of its grant, if everything stands: grant, person, client,
+    /// and the token itself. One statement.
+    pub(crate) async fn person_behind(&self, grant_id: Uuid, jti: Uuid) -> Result<Option<(Person, Option<ClaimsRequest>)>> {
+        const SELECT: &str = concat!(
+            "SELECT ",
+            person_columns!(),
+            ", (SELECT claims_request FROM grants WHERE grants.id = $1) AS claims_request FROM people WHERE id = \
+             (SELECT person_id FROM grants WHERE grants.id = $1 AND revoked_at IS NULL \
+             AND NOT EXISTS (SELECT 1 FROM revoked_tokens WHERE jti = $2) AND ",
+            is_backed!(),
+            ")"
+        );
+        let row: Option<BehindRow> = read!(self, db => sqlx::query_as(SELECT).bind(grant_id).bind(jti).fetch_optional(db).await?);
+        Ok(row.map(|row| (row.person, row.claims_request.map(|json| json.0))))
     }
 
     /// Everyone, by age.

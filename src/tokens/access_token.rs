@@ -1,6 +1,8 @@
 //! JWT access tokens (RFC 9068). Issuing one writes nothing; whether it still stands is looked up by its grant.
 
-use super::{subject, terms::Terms};
+use serde_json::{Map, Value};
+
+use super::{person_claims, subject, terms::Terms};
 use crate::{
     clock::Timestamp,
     error::Result,
@@ -8,7 +10,6 @@ use crate::{
     oauth::{
         Client, ClientId,
         claims::{ACR_ONE_FACTOR, AccessTokenClaims},
-        resource,
     },
     secret,
     server::Server,
@@ -38,7 +39,7 @@ pub(crate) async fn issue(server: &Server, client: &Client, subject: Subject<'_>
     let claims = AccessTokenClaims {
         iss: config.issuer.as_str().to_owned(),
         sub,
-        aud: resource::audience(&terms.resources, &config.issuer),
+        aud: terms.audience.clone(),
         client_id: client.id.to_string(),
         scope: terms.scope.clone(),
         jti: secret::new_id(now),
@@ -48,8 +49,16 @@ pub(crate) async fn issue(server: &Server, client: &Client, subject: Subject<'_>
         acr: grant.map(|_| ACR_ONE_FACTOR.to_owned()),
         amr: grant.map_or_else(Vec::new, |grant| grant.amr.clone()),
         gid: grant.map(|grant| grant.id),
+        person: granted_claims(server, terms, grant).await?,
     };
     server.keys().access_token_key(terms.algorithm).await?.sign(TokenType::AccessToken, &claims)
+}
+
+/// What the operator lets client and resources know of the person. Nobody is looked up for those who get nothing.
+async fn granted_claims(server: &Server, terms: &Terms, grant: Option<&Grant>) -> Result<Map<String, Value>> {
+    let Some(grant) = grant.filter(|_| !terms.claims.is_empty()) else { return Ok(Map::new()) };
+    let person = server.store().person(grant.person_id).await?;
+    Ok(person.map_or_else(Map::new, |person| person_claims::of_access_token(&person, &terms.claims)))
 }
 
 /// A token of ours that has not expired, and the client that it was issued to. Whether it was revoked is another question: [`stands`].

@@ -2,10 +2,11 @@
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::subject;
+use super::{person_claims, subject};
 use crate::{
     error::Result,
     jose::{self, TokenType},
@@ -39,6 +40,9 @@ struct IdTokenClaims<'a> {
     at_hash: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<Uuid>,
+    /// What the `claims` parameter asked for (§5.5).
+    #[serde(flatten)]
+    person: Map<String, Value>,
 }
 
 /// What the ID tokens of a client, and its logout tokens, are signed with.
@@ -64,8 +68,17 @@ pub(crate) async fn issue(server: &Server, client: &Client, grant: &Grant, nonce
         amr: &grant.amr,
         at_hash: half_hash(algorithm, access_token),
         sid: grant.sid,
+        person: asked_for(server, client, grant).await?,
     };
     server.keys().signing_key(algorithm).await?.sign(TokenType::IdToken, &claims)
+}
+
+/// A claim is no longer told when the person is gone.
+async fn asked_for(server: &Server, client: &Client, grant: &Grant) -> Result<Map<String, Value>> {
+    let wanted = grant.claims_request.as_ref().map(|request| &request.id_token).filter(|wanted| !wanted.is_empty());
+    let Some(wanted) = wanted else { return Ok(Map::new()) };
+    let person = server.store().person(grant.person_id).await?;
+    Ok(person.map_or_else(Map::new, |person| person_claims::of_id_token(&person, client, wanted)))
 }
 
 /// Who an ID token of ours is about, when a client shows it as a hint (§3.1.2.1, RP-Initiated Logout §2).

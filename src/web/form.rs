@@ -56,13 +56,19 @@ impl FromRequest<Server> for Form {
     type Rejection = JsonError;
 
     async fn from_request(request: Request, server: &Server) -> Result<Self, JsonError> {
-        read(server, request).await.map(Self).map_err(|no_form| match no_form {
+        Ok(Self(read(server, request).await?))
+    }
+}
+
+impl From<NoForm> for JsonError {
+    fn from(no_form: NoForm) -> Self {
+        match no_form {
             NoForm::NotAForm | NoForm::Cut => NoForm::remedy().into(),
-            NoForm::TooLarge => JsonError::with_status(
+            NoForm::TooLarge => Self::with_status(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 OAuthError::invalid_request("The body is larger than this server accepts."),
             ),
-        })
+        }
     }
 }
 

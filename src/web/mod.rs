@@ -1,6 +1,7 @@
 //! What endpoints and pages share: envelopes for errors, sessions, cross-site checks, headers, limits.
 
 pub(crate) mod assets;
+pub(crate) mod bearer;
 pub(crate) mod caller;
 pub(crate) mod cors;
 pub(crate) mod cross_site;

@@ -20,7 +20,7 @@ const NOT_HERE: [&str; 3] = [
 const METHODS: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
 
 fn every_shared_path() -> impl Iterator<Item = &'static str> {
-    DOCUMENTS.into_iter().chain(FORMS).chain(NOT_HERE)
+    DOCUMENTS.into_iter().chain(FORMS).chain(["/oauth/userinfo"]).chain(NOT_HERE)
 }
 
 fn request(method: &str, path: &str) -> Request<Body> {
@@ -97,6 +97,21 @@ on_every_backend! {
             }
             assert_shared(&server.send(form_request(path, &[("x", &"x".repeat(70_000))])).await, 413);
         }
+    }
+
+    /// OpenID Core §5.3: an app in a browser can ask who signed in, and read why not.
+    async fn userinfo_can_be_read(server) {
+        let app = server.client("app").await;
+        let tokens = app.tokens().await;
+        assert_shared(&app.userinfo(&tokens.access_token()).await, 200);
+        assert_shared(&app.userinfo("x").await, 401);
+        assert_shared(&app.userinfo(&app.client_credentials(&[]).await.access_token()).await, 403);
+        assert_shared(&send(server, "GET", "/oauth/userinfo").await, 401);
+        assert_shared(&send(server, "GET", "/oauth/userinfo?access_token=x").await, 400);
+        for method in ["PUT", "PATCH", "DELETE", "OPTIONS"] {
+            assert_shared(&send(server, method, "/oauth/userinfo").await, 405);
+        }
+        assert_shared(&server.send(form_request("/oauth/userinfo", &[("x", &"x".repeat(70_000))])).await, 413);
     }
 
     /// A fault of ours is no network error to the app.

@@ -42,6 +42,7 @@ const ROUTES: &[&str] = &[
     "/oauth/logout",
     "/oauth/revoke",
     "/oauth/token",
+    "/oauth/userinfo",
     "/select-account",
     "/sign-out",
     "/signed-out",
@@ -49,8 +50,10 @@ const ROUTES: &[&str] = &[
 ];
 
 const NAMES: &[&str] = &[
+    "access_token",
     "another",
     "bound",
+    "claims",
     "client_assertion",
     "client_id",
     "client_secret",

@@ -281,15 +281,6 @@ on_every_backend! {
         assert_eq!(app.tokens().await.member("scope"), scopes);
     }
 
-    /// What is announced as not supported is refused or does nothing.
-    async fn what_is_false_does_not_work(server) {
-        let app = app(server).await;
-        let metadata = metadata(server).await;
-        assert_eq!(metadata["claims_parameter_supported"], false);
-        let code = app.code_with(&[("claims", r#"{"userinfo": {"email": {"essential": true}}}"#)]).await;
-        assert_eq!(app.redeem(&code).await.claims().get("email"), None);
-    }
-
     /// An endpoint that is not announced is not there.
     async fn endpoints(server) {
         let metadata = metadata(server).await;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Answer, App, Registration, TestServer, eventually},
+    harness::{Answer, App, ISSUER, Registration, TestServer, eventually},
     on_every_backend,
 };
 
@@ -20,7 +20,7 @@ on_every_backend! {
     /// RFC 8707 §2: a client with one resource need not name it.
     async fn the_only_resource_need_not_be_named(server) {
         let app = client_of(server, &[MAIL]).await;
-        assert_eq!(audience(&app.tokens().await), json!([MAIL]));
+        assert_eq!(audience(&app.tokens().await), json!([MAIL, ISSUER]));
     }
 
     /// RFC 8707 §2: of several none can be guessed.
@@ -29,7 +29,7 @@ on_every_backend! {
         server.get(&app.authorization_path(&[])).await.assert_redirected_error("invalid_target");
 
         let code = app.code_with(&[("resource", FILES)]).await;
-        assert_eq!(audience(&app.redeem(&code).await), json!([FILES]));
+        assert_eq!(audience(&app.redeem(&code).await), json!([FILES, ISSUER]));
     }
 
     /// RFC 8707 §2: the only parameter that may be sent more than once.
@@ -37,7 +37,7 @@ on_every_backend! {
         let app = client_of(server, &[MAIL, FILES]).await;
         let code = app.code_with(&[("resource", MAIL), ("resource", FILES), ("resource", MAIL)]).await;
 
-        assert_eq!(audience(&app.redeem(&code).await), json!([MAIL, FILES]));
+        assert_eq!(audience(&app.redeem(&code).await), json!([MAIL, FILES, ISSUER]));
     }
 
     /// RFC 8707 §2: unknown, malformed, or another client's.
@@ -63,7 +63,7 @@ on_every_backend! {
 
         let other = app.refresh_with(&narrow.refresh_token(), &[("resource", MAIL)]).await;
         assert_eq!(audience(&other), json!([MAIL]));
-        assert_eq!(audience(&app.refresh(&other.refresh_token()).await), json!([MAIL, FILES]));
+        assert_eq!(audience(&app.refresh(&other.refresh_token()).await), json!([MAIL, FILES, ISSUER]));
     }
 
     /// RFC 8707 §2.2: registered is not granted. The refusal spends nothing.
@@ -75,7 +75,7 @@ on_every_backend! {
             app.redeem_with(&code, &[("resource", MAIL), ("resource", resource)]).await.assert_error(400, "invalid_target");
         }
         let tokens = app.redeem(&code).await;
-        assert_eq!(audience(&tokens), json!([MAIL]));
+        assert_eq!(audience(&tokens), json!([MAIL, ISSUER]));
         app.refresh_with(&tokens.refresh_token(), &[("resource", FILES)]).await.assert_error(400, "invalid_target");
         app.refresh(&tokens.refresh_token()).await.assert_status(200);
     }
@@ -84,7 +84,7 @@ on_every_backend! {
     async fn the_default_resource_need_not_be_named(server) {
         let metadata = json!({"default_resource": FILES});
         let app = server.register("app", Registration { resources: vec![MAIL, FILES], metadata, ..Registration::default() }).await;
-        assert_eq!(audience(&app.tokens().await), json!([FILES]));
+        assert_eq!(audience(&app.tokens().await), json!([FILES, ISSUER]));
         assert_eq!(audience(&app.client_credentials(&[]).await), json!([FILES]));
         assert_eq!(audience(&app.client_credentials(&[("resource", MAIL)]).await), json!([MAIL]));
     }
@@ -233,6 +233,21 @@ on_every_backend! {
         server.advance(86_400);
         server.run_jobs().await;
         assert!(!server.get("/oauth/jwks").await.body.contains(&kid));
+    }
+
+    /// OpenID Core §5.3, decision 0018: with `openid` a token is for UserInfo, too, unless the token request names what it is for.
+    async fn with_openid_the_issuer_is_in_the_audience_unless_the_token_request_narrows_it(server) {
+        let resources = vec![MAIL, FILES];
+        let app = server.register("app", Registration { resources, ..Registration::default() }).await;
+        let code = app.code_with(&[("resource", MAIL), ("resource", FILES), ("scope", "openid read")]).await;
+        let tokens = app.redeem(&code).await;
+        assert_eq!(audience(&tokens), json!([MAIL, FILES, ISSUER]));
+        let narrowed = app.refresh_with(&tokens.refresh_token(), &[("resource", MAIL)]).await;
+        assert_eq!(audience(&narrowed), json!([MAIL]));
+        let without = app.refresh_with(&narrowed.refresh_token(), &[("scope", "read")]).await;
+        assert_eq!(audience(&without), json!([MAIL, FILES]));
+        let code = app.code_with(&[("resource", MAIL), ("scope", "read")]).await;
+        assert_eq!(audience(&app.redeem(&code).await), json!([MAIL]));
     }
 
     /// What a person allowed at one resource is not allowed at another.

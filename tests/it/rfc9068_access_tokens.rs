@@ -113,7 +113,7 @@ on_every_backend! {
 
         let both = [("resource", "https://a.example"), ("resource", "https://b.example")];
         let code = app.code_with(&both).await;
-        assert_eq!(app.redeem(&code).await.claims()["aud"], json!(["https://a.example", "https://b.example"]));
+        assert_eq!(app.redeem(&code).await.claims()["aud"], json!(["https://a.example", "https://b.example", ISSUER]));
     }
 
     /// RFC 8707 §2.2: at redemption `resource` narrows what was granted, and a refusal spends nothing.

@@ -161,6 +161,12 @@ impl App<'_> {
         self.post("/oauth/introspect", &[("token", token)], &[]).await
     }
 
+    /// What UserInfo says with this token in the header.
+    pub async fn userinfo(&self, token: &str) -> Answer {
+        let request = Request::get("/oauth/userinfo").header("authorization", format!("Bearer {token}"));
+        self.server.send(request.body(Body::empty()).unwrap()).await
+    }
+
     pub async fn revoke(&self, token: &str) -> Answer {
         self.post("/oauth/revoke", &[("token", token)], &[]).await
     }

@@ -38,6 +38,14 @@ impl TestServer {
         Person { email }
     }
 
+    /// Says of a person `roles`, `groups` and `claims`, as far as they are given.
+    pub async fn set_profile(&self, person: &Person, known: serde_json::Value) {
+        for (column, value) in known.as_object().unwrap() {
+            let value = value.to_string().replace('\'', "''");
+            self.database.execute(&format!("UPDATE people SET {column} = '{value}' WHERE email = '{}'", person.email)).await;
+        }
+    }
+
     /// Signs whoever signed in last in at this many more browsers, called 0, 1, 2, ... and used in this order a day ago.
     pub async fn more_sessions(&self, count: u32) {
         let latest = |column| format!("(SELECT {column} FROM browser_sessions ORDER BY created_at DESC LIMIT 1)");

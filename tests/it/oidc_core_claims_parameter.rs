@@ -1,0 +1,75 @@
+//! Single claims at `UserInfo` by the `claims` parameter (`OpenID` Core §5.5), which the person must have allowed.
+
+use serde_json::{Value, json};
+
+use crate::{
+    harness::{App, Registration, TestServer},
+    on_every_backend,
+};
+
+async fn app<'a>(server: &'a TestServer, id: &str) -> App<'a> {
+    server.register(id, Registration { scope: "openid profile email", ..Default::default() }).await
+}
+
+fn userinfo(claims: &Value) -> String {
+    json!({ "userinfo": claims }).to_string()
+}
+
+fn names(claims: &Value) -> Vec<&str> {
+    claims.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+on_every_backend! {
+    /// OpenID Core §5.5, §5.5.1: a claim by its name, of a scope that was not asked for; the scope of the token stays what it is.
+    async fn a_claim_can_be_asked_for_by_its_name(server) {
+        let app = app(server, "app").await;
+        let mut browser = server.browser();
+        let person = browser.sign_in_as_someone().await;
+        server.set_profile(&person, json!({ "claims": { "nickname": "Al", "website": "https://alice.example" } })).await;
+        let wanted = userinfo(&json!({ "name": { "essential": true }, "nickname": null, "picture": null, "email_verified": { "value": true } }));
+        let tokens = app.redeem(&app.code_at(&mut browser, &[("scope", "openid"), ("claims", &wanted)]).await).await;
+        assert_eq!(tokens.member("scope"), "openid");
+        assert_eq!(names(&app.userinfo(&tokens.access_token()).await.assert_status(200).json()), ["name", "nickname", "sub"]);
+    }
+
+    /// OpenID Core §5.5.1: names of claims are a shorthand's parts, so consent is asked to the scope that has them, once.
+    async fn the_person_is_asked_for_the_scope_that_has_the_claim(server) {
+        let app = app(server, "app").await;
+        let mut browser = server.browser();
+        browser.sign_in_as_someone().await;
+        app.code_at(&mut browser, &[("scope", "openid")]).await;
+        let with_name = userinfo(&json!({ "name": null }));
+        let request = [("scope", "openid"), ("claims", with_name.as_str())];
+
+        let silent = [("scope", "openid"), ("claims", with_name.as_str()), ("prompt", "none")];
+        browser.authorize(&app, &silent).await.assert_redirected_error("consent_required");
+        let asked = browser.authorize(&app, &request).await.body.clone();
+        assert!(asked.contains("See your name and profile") && !asked.contains("See your e-mail"), "{asked}");
+        browser.allow().await.code();
+        browser.authorize(&app, &request).await.code();
+        browser.authorize(&app, &[("scope", "openid profile")]).await.code();
+        let with_email = json!({ "id_token": { "email": null } }).to_string();
+        browser.authorize(&app, &[("scope", "openid"), ("claims", &with_email)]).await;
+        assert!(browser.is_asked_for_consent());
+    }
+
+    /// OpenID Core §5.5: nobody is asked for what the client cannot have, or what is no claim of a scope.
+    async fn nobody_is_asked_for_what_the_client_cannot_have(server) {
+        let app = app(server, "app").await;
+        let mut browser = server.browser();
+        browser.sign_in_as_someone().await;
+        app.code_at(&mut browser, &[("scope", "openid")]).await;
+        for wanted in [json!({ "phone_number": { "essential": true } }), json!({ "roles": null, "horoscope": null })] {
+            browser.authorize(&app, &[("scope", "openid"), ("claims", &userinfo(&wanted))]).await.code();
+        }
+    }
+
+    /// What the client is no longer registered for it is no longer told.
+    async fn a_claim_is_told_as_long_as_the_client_may_ask_for_it(server) {
+        let app = app(server, "app").await;
+        let tokens = app.redeem(&app.code_with(&[("scope", "openid"), ("claims", &userinfo(&json!({ "email": null })))]).await).await;
+        assert_eq!(names(&app.userinfo(&tokens.access_token()).await.json()), ["email", "sub"]);
+        server.database.execute("UPDATE clients SET scope = 'openid profile'").await;
+        crate::harness::eventually(async || names(&app.userinfo(&tokens.access_token()).await.json()) == ["sub"]).await;
+    }
+}
