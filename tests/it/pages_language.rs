@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::{
     harness::{Answer, Browser, Registration, TestServer, browser::PASSWORD},
     on_every_backend,
+    rfc8707_resources::resource,
     texts::languages,
 };
 
@@ -68,7 +69,9 @@ impl<'a> Tour<'a> {
 
     async fn flow(&mut self) {
         let scope = "openid profile email address phone offline_access notes.read";
-        let app = self.server.register("app", Registration { scope, ..Registration::default() }).await;
+        resource(self.server, "https://api.example", serde_json::json!({"name": "API", "scope": scope})).await;
+        let resources = vec!["https://api.example"];
+        let app = self.server.register("app", Registration { scope, resources, ..Registration::default() }).await;
         let native = Registration {
             public: true,
             application_type: "native",

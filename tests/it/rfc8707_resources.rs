@@ -271,7 +271,7 @@ async fn client_of<'a>(server: &'a TestServer, resources: &[&'static str]) -> Ap
 }
 
 /// Registers a resource with these members, as the command line does.
-async fn resource(server: &TestServer, uri: &str, members: Value) {
+pub async fn resource(server: &TestServer, uri: &str, members: Value) {
     let text = |member: &str| members[member].as_str().map_or_else(|| "NULL".to_owned(), |text| format!("'{text}'"));
     let name = members["name"].as_str().unwrap_or("An API");
     let ttl = members["access_token_ttl"].as_u64().map_or_else(|| "NULL".to_owned(), |ttl| ttl.to_string());
