@@ -200,8 +200,8 @@ async fn multiply(database: &Database, table: &str, copies: usize) {
     let value = |name: &str| match (name, database.backend) {
         ("expires_at", backend) => timestamp(backend, 1_000_000),
         ("id" | "jti", Backend::Postgres) => "gen_random_uuid()".to_owned(),
-        ("hash" | "code_hash" | "id_hash", Backend::Postgres) => "decode(md5(random()::text || n), 'hex')".to_owned(),
-        ("id" | "jti" | "hash" | "code_hash" | "id_hash", Backend::Sqlite) => "randomblob(16)".to_owned(),
+        ("hash" | "code_hash" | "id_hash" | "jti_hash", Backend::Postgres) => "decode(md5(random()::text || n), 'hex')".to_owned(),
+        ("id" | "jti" | "hash" | "code_hash" | "id_hash" | "jti_hash", Backend::Sqlite) => "randomblob(16)".to_owned(),
         _ => format!("one.{name}"),
     };
     let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
