@@ -59,7 +59,7 @@ fn low_bits(address: Ipv6Addr) -> Ipv4Addr {
 }
 
 /// Whether an address is of the Internet (the registries of RFC 6890). For IPv6 that is what the list of RFC 4291 §2.4 calls
-/// global unicast and has given out: 2000::/3.
+/// global unicast and has given out: `2000::/3`.
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => !SPECIAL_V4.iter().any(|(network, prefix)| within(address.to_bits(), *network, *prefix)),

@@ -62,6 +62,9 @@ on_every_backend! {
             let description = answer.assert_error(401, "invalid_client").member("error_description");
             assert!(description.contains("no key for its kid"), "{description}");
         }
+        for kid in ["one-more", "and-one"] {
+            app.present(&ClientKey::es256(kid).sign(&app.claims())).await.assert_error(401, "invalid_client");
+        }
         assert_eq!(keys.asked(), 2);
         app.present(&app.assertion()).await.assert_status(200);
         server.advance(31);

@@ -84,7 +84,7 @@ on_every_backend! {
         let now = server.seconds();
         for claims in [
             json!({"exp": now - 10}), json!({"iat": now + 10, "nbf": now + 10, "exp": now + 70}), json!({"iat": null}),
-            json!({"exp": now + 3_600}), json!({"exp": now as f64 + 60.5}),
+            json!({"exp": now + 3_600}), serde_json::from_str(&format!(r#"{{"exp": {}.5}}"#, now + 60)).unwrap(),
         ] {
             app.present_claims(claims).await.assert_status(200);
         }
@@ -130,7 +130,9 @@ on_every_backend! {
         let answers = join_all((0..16).map(|_| app.present(&assertion))).await;
         let (won, lost): (Vec<&Answer>, Vec<&Answer>) = answers.iter().partition(|answer| answer.status == 200);
         assert_eq!(won.len(), 1);
-        lost.iter().for_each(|answer| assert_refused(answer, "used before"));
+        for answer in lost {
+            assert_refused(answer, "used before");
+        }
     }
 
     /// What is refused uses nothing up, and writes nothing: strangers cannot fill the table.
@@ -247,7 +249,9 @@ async fn a_replayed_assertion_is_refused_on_a_second_node() {
     let (here, there) = join(here, there).await;
     let (won, lost): (Vec<&Answer>, Vec<&Answer>) = here.iter().chain(&there).partition(|answer| answer.status == 200);
     assert_eq!(won.len(), 1);
-    lost.iter().for_each(|answer| assert_refused(answer, "used before"));
+    for answer in lost {
+        assert_refused(answer, "used before");
+    }
     drop(app);
     other.close().await;
     one.end().await;

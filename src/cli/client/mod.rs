@@ -76,6 +76,8 @@ pub(super) struct Create {
 }
 
 const GRANT_TYPE_HELP: &str = "May be repeated [default: authorization_code and refresh_token]";
+const AUTH_METHOD_HELP: &str = "How the client authenticates: client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt or none \
+     [default: a confidential client sends its secret, by either of the first two]";
 const SCOPE_HELP: &str =
     "What the client may ask for, and gets when it asks for nothing; may be repeated [default: openid profile email offline_access]";
 
@@ -104,9 +106,7 @@ struct Settings {
     /// Native apps may use any port on a registered loopback URI [default: native for public clients, web for others]
     #[arg(long, value_parser = ["native", "web"])]
     application_type: Option<String>,
-    /// How the client authenticates: client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt or none
-    /// [default: confidential clients send their secret, by either of the first two]
-    #[arg(long, value_name = "METHOD", value_parser = auth_method)]
+    #[arg(long, value_name = "METHOD", value_parser = auth_method, help = AUTH_METHOD_HELP)]
     token_endpoint_auth_method: Option<ClientAuthMethod>,
     /// Where the client publishes its public keys as a JWK Set
     #[arg(long, value_name = "URL", conflicts_with = "jwks")]
