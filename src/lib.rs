@@ -46,6 +46,9 @@ mod declared;
 /// How clients prove who they are.
 mod client_auth;
 
+/// How clients register themselves.
+mod registration;
+
 /// Signing out, and who is told.
 mod logout;
 

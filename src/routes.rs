@@ -21,7 +21,10 @@ use futures_util::future::Either;
 use tower::Service;
 
 use crate::{
-    endpoints::{authorize, end_session, health, introspect, jwks, metadata, method_not_allowed, revoke, token, userinfo, webfinger},
+    config::RegistrationMode,
+    endpoints::{
+        authorize, end_session, health, introspect, jwks, metadata, method_not_allowed, register, revoke, token, userinfo, webfinger,
+    },
     error::Error,
     oauth::metadata::{paths, places},
     pages::{
@@ -109,6 +112,13 @@ fn for_programs(server: &Server) -> Router<Server> {
         .route(paths::TOKEN, post(token::post))
         .route(paths::REVOKE, post(revoke::post))
         .route(paths::USERINFO, get(userinfo::get).post(userinfo::post));
+    let shared = match server.config().registration.mode {
+        RegistrationMode::Off => shared,
+        RegistrationMode::Token | RegistrationMode::Open => {
+            let managed = get(register::get).put(register::put).delete(register::delete);
+            shared.route(paths::REGISTER, post(register::post)).route(&format!("{}/{{client_id}}", paths::REGISTER), managed)
+        }
+    };
     let others = Router::new().route(paths::INTROSPECT, post(introspect::post));
     for_any_origin(server, documents, Logged::Failures).merge(for_any_origin(server, shared, Logged::All)).merge(in_json(
         server,

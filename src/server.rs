@@ -24,11 +24,12 @@ use uuid::Uuid;
 
 use crate::{
     clock::Clock,
-    config::{Config, DatabaseUrl, MasterKeySource},
+    config::{Config, DatabaseUrl, MasterKeySource, RegistrationMode},
     error::{Error, Result},
     jose::{self, Algorithm, KeyRing, RemoteKeys, rotation::Rotation, schedule::Schedule},
     oauth::{
         Client, ClientId, Document, ProtectedResource, Resource,
+        client::Trust,
         metadata::{self, Offer},
     },
     outbound::{self, Outbound, Reach},
@@ -175,7 +176,10 @@ impl Server {
         if let Some(cached) = self.0.clients.get(id).await {
             return Ok(cached);
         }
-        let load = async { Ok::<_, Error>(self.store().client(id).await?.filter(|client| client.disabled_at.is_none()).map(Arc::new)) };
+        let load = async {
+            let client = self.store().client(id).await?.filter(|client| client.disabled_at.is_none());
+            Ok::<_, Error>(client.map(|client| Arc::new(self.with_todays_policy(client))))
+        };
         self.0.clients.try_get_with_by_ref(id, load).await.map_err(|shared| of_all_who_wait(&shared))
     }
 
@@ -187,6 +191,19 @@ impl Server {
             registered.push(self.0.resources.try_get_with_by_ref(uri, load).await.map_err(|shared| of_all_who_wait(&shared))?);
         }
         Ok(registered)
+    }
+
+    /// What the operator lets clients do that registered themselves holds at once, also for those that came before.
+    fn with_todays_policy(&self, mut client: Client) -> Client {
+        if client.trust == Trust::SelfRegistered {
+            client.metadata.pkce = client.metadata.pkce.min(self.config().registration.confidential_pkce);
+        }
+        client
+    }
+
+    /// Drops what is in memory of a client that this process changed.
+    pub(crate) async fn forget_client(&self, id: &ClientId) {
+        self.0.clients.invalidate(id).await;
     }
 
     /// Finishes what waits and closes the store.
@@ -206,7 +223,8 @@ fn of_all_who_wait(shared: &Arc<Error>) -> Error {
 /// What this configuration announces.
 fn metadata(config: &Config) -> serde_json::Map<String, serde_json::Value> {
     let scopes: Vec<&str> = config.scopes.keys().map(String::as_str).collect();
-    metadata::document(&Offer { issuer: &config.issuer, scopes: &scopes, sign_up: config.sign_up.open })
+    let registers = config.registration.mode != RegistrationMode::Off;
+    metadata::document(&Offer { issuer: &config.issuer, scopes: &scopes, sign_up: config.sign_up.open, registers })
 }
 
 /// Opens the store under the lock of the first start, and makes what is missing.

@@ -133,7 +133,7 @@ fn named(server: &Server, email: Option<&Email>, address: Option<IpAddr>) -> Par
 }
 
 /// The address of a connection, if it tells people apart.
-fn telling(by_address: ByAddress, address: Option<IpAddr>) -> Option<IpAddr> {
+pub(crate) fn telling(by_address: ByAddress, address: Option<IpAddr>) -> Option<IpAddr> {
     address.filter(|address| match by_address {
         ByAddress::Always => true,
         ByAddress::Auto => is_of_the_internet(*address),

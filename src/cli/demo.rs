@@ -27,7 +27,8 @@ use crate::{
     server::Server,
     store::{
         Saved,
-        clients::{InsertClient, RotateClientSecret, UpdateClient},
+        client_secrets::RotateClientSecret,
+        clients::{InsertClient, UpdateClient},
         people::SetPassword,
     },
     telemetry,

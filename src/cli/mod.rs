@@ -14,6 +14,7 @@ mod demo;
 mod healthcheck;
 mod keys;
 mod migrate;
+mod registration_token;
 mod resource;
 mod serve;
 mod user;
@@ -66,6 +67,9 @@ enum Command {
     /// Register and change clients
     #[command(subcommand)]
     Client(client::Command),
+    /// Let others register clients
+    #[command(subcommand)]
+    RegistrationToken(registration_token::Command),
     /// Add and change people
     #[command(subcommand)]
     User(user::Command),
@@ -191,6 +195,7 @@ impl Command {
             Self::Migrate(migrate) => migrate.run().await,
             Self::Apply(apply) => apply.run().await,
             Self::Client(command) => command.run().await,
+            Self::RegistrationToken(command) => command.run().await,
             Self::User(command) => command.run().await,
             Self::Resource(command) => command.run().await,
             Self::Keys(command) => command.run().await,

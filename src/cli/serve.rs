@@ -12,9 +12,10 @@ use super::{ConfigArgs, Failure};
 use crate::{
     audit::Actor,
     clock::Clock,
-    config::Config,
+    config::{Config, RegistrationMode},
     declared::{self, Missing},
     jobs,
+    oauth::client_metadata::PkcePolicy,
     routes::Routes,
     server::Server,
     telemetry,
@@ -45,11 +46,22 @@ impl Serve {
         let flags = self.config.flags().set("listen", self.listen).set("issuer", self.issuer);
         let config = Config::load(flags).map_err(Failure::Usage)?;
         telemetry::begin(&config, request_log::current_id);
+        warn_of_missing_pkce(&config);
         let server = Server::start(config, Clock::system()).await?;
         apply_declarations(&server).await?;
         let listener = bind(&server).await?;
         serve(&server, listener, stop_signal()?).await;
         Ok(())
+    }
+}
+
+/// Nothing else protects the codes of such clients (OAuth 2.1 §7.5.1.1): what is for certification must not be forgotten.
+fn warn_of_missing_pkce(config: &Config) {
+    if config.registration.mode != RegistrationMode::Off && config.registration.confidential_pkce == PkcePolicy::Optional {
+        tracing::warn!("registration.confidential_pkce is optional, which is for certification only: set it to required");
+    }
+    for client in config.declared.clients.iter().filter(|client| client.metadata.pkce == PkcePolicy::Optional) {
+        tracing::warn!(client.id = %client.id, "the client's pkce is optional, which is for certification only: set it to required");
     }
 }
 

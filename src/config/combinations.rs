@@ -46,6 +46,7 @@ pub(super) fn check(
 
     check_rotation(settings, given, mistakes);
     check_ca_file(settings, given, mistakes);
+    check_statements(settings, given, mistakes);
     check_hash_strength(&settings.passwords, issuer, given, mistakes);
     gave_way
 }
@@ -84,6 +85,17 @@ fn check_ca_file(settings: &Settings, given: &BTreeMap<String, Given>, mistakes:
         Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => {}
         Ok(_) => mistakes.push(said.mistake("the file holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")),
         Err(error) => mistakes.push(said.mistake(format!("the file cannot be read: {error}"))),
+    }
+}
+
+/// Nobody could register.
+fn check_statements(settings: &Settings, given: &BTreeMap<String, Given>, mistakes: &mut Mistakes) {
+    const REQUIRED: &str = "registration.require_software_statement";
+    const ISSUERS: &str = "registration.software_statement_issuers";
+    let registration = &settings.registration;
+    let cannot_be = registration.require_software_statement && registration.software_statement_issuers.is_empty();
+    if let Some(said) = given.get(REQUIRED).filter(|_| cannot_be && !mistakes.concern(&[REQUIRED, ISSUERS])) {
+        mistakes.push(said.mistake(format!("needs someone whose statements are believed: name them in {ISSUERS}")));
     }
 }
 

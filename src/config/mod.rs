@@ -26,13 +26,17 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 pub(crate) use self::values::AccessTokenTtl;
+pub(crate) use self::values::parse_duration;
 pub use self::{
     database_url::DatabaseUrl,
     declared::{Declarations, DeclaredPerson, Included, InitialPassword},
     master_key::{MasterKey, MasterKeySource},
     mistakes::{Mistake, Mistakes},
     network::Network,
-    settings::{ByAddress, Database, Keys, Limits, LogFormat, Outbound, Passwords, Session, SignUp, Throttle, Tokens},
+    settings::{
+        ByAddress, Database, Keys, Limits, LogFormat, Outbound, Passwords, Registration, RegistrationMode, Session, SignUp, Throttle,
+        Tokens,
+    },
     sources::{Flags, Sources},
 };
 use self::{settings::Settings, show::Effective, sources::Given};
@@ -57,6 +61,7 @@ pub struct Config {
     pub sign_up: SignUp,
     pub keys: Keys,
     pub outbound: Outbound,
+    pub registration: Registration,
     pub limits: Limits,
     /// What the consent page says of a scope.
     pub scopes: BTreeMap<String, String>,
@@ -79,9 +84,9 @@ impl Config {
         let (mut given, mut mistakes) = sources.heard();
         let mut settings = typed(&given, &mut mistakes);
         let main = file.as_ref().map(|(path, text)| (path.as_path(), text.as_str()));
-        let declared = Declarations::read(main, &included, &settings.roles, &mut mistakes);
-
         let issuer = issuer(&settings, &mut mistakes);
+        let declared = Declarations::read(main, &included, &settings.roles, issuer.as_ref(), &mut mistakes);
+
         let database_url =
             value_or_file("database_url", settings.database_url.take(), settings.database_url_file.take(), &mut given, &mut mistakes);
         let database_url = database_url.unwrap_or_else(|| DatabaseUrl::Sqlite(settings.data_dir.join("grantor.db")));
@@ -123,6 +128,7 @@ impl Config {
             sign_up,
             keys,
             outbound,
+            registration,
             limits,
             scopes,
             roles,
@@ -144,6 +150,7 @@ impl Config {
             sign_up,
             keys,
             outbound,
+            registration,
             limits,
             scopes,
             roles,

@@ -11,13 +11,13 @@ use confique::{
 };
 use serde::Deserialize;
 
-use crate::oauth::{Algorithm, Issuer};
+use crate::oauth::{Algorithm, Issuer, Scope, client_metadata::PkcePolicy};
 
 use super::{
     DatabaseUrl, MasterKey, Network,
     values::{
-        AccessTokenTtl, DAY, HOUR, KIB, MIB, MINUTE, Within, boolean, log_directives, networks, parsed, path, roles, scopes,
-        socket_address, threads,
+        AccessTokenTtl, DAY, HOUR, KIB, MIB, MINUTE, Within, boolean, key_sets, log_directives, networks, parsed, path, roles, scope,
+        scopes, socket_address, threads,
     },
 };
 
@@ -95,6 +95,10 @@ pub(super) struct Settings {
     /// What the server itself connects to: the addresses that clients register, such as their `jwks_uri`. By `https`, on the Internet.
     #[config(nested)]
     pub outbound: Outbound,
+
+    /// Clients that register themselves (RFC 7591).
+    #[config(nested)]
+    pub registration: Registration,
 
     /// What one request, and all of them together, may take. A size is written `"64KiB"` or as a number of bytes.
     #[config(nested)]
@@ -259,6 +263,50 @@ pub struct Outbound {
     pub ca_file: Option<PathBuf>,
 }
 
+/// `[registration]`
+#[derive(Clone, Debug, Declared)]
+pub struct Registration {
+    /// Who may register clients: `off`, nobody but you; `token`, whoever got a token of `grantor registration-token create` from
+    /// you; `open`, anyone.
+    #[config(default = "off")]
+    pub mode: RegistrationMode,
+
+    /// What such clients may ask for, and get when they ask for nothing.
+    #[config(default = "openid profile email offline_access", deserialize_with = scope)]
+    pub scope: Scope,
+
+    /// Whether authorization requests of those with a secret or key need PKCE: `required`; `or_nonce`, a `nonce` will do;
+    /// `optional`, for certification only. Those of public clients always do.
+    #[config(default = "required")]
+    pub confidential_pkce: PkcePolicy,
+
+    /// How many clients may be registered from one address without delay where registration is `open` (1 to 100000).
+    /// Of IPv6 a /64 is one address; where `throttle.by_address` tells nobody apart, all are one.
+    #[config(default = 100, deserialize_with = Within::<1, 100_000>::number)]
+    pub address_clients: u32,
+
+    /// How long each further one waits, and how soon one of those without delay is free again (1s to 1d).
+    #[config(default = "1m", deserialize_with = Within::<1, DAY>::duration)]
+    pub address_delay: Duration,
+
+    /// How long a client that registered itself is kept without a token (1h to 365d). The first one keeps it for good.
+    #[config(default = "7d", deserialize_with = Within::<HOUR, { 365 * DAY }>::duration)]
+    pub unused_ttl: Duration,
+
+    /// How many clients without a token there may be before registration is answered 503 (1 to 1000000).
+    #[config(default = 10000, deserialize_with = Within::<1, 1_000_000>::number)]
+    pub unused_clients: u32,
+
+    /// Whether a client must bring a software statement (RFC 7591 §2.3) of one of the `software_statement_issuers`.
+    #[config(default = false, deserialize_with = boolean)]
+    pub require_software_statement: bool,
+
+    /// Whose software statements are believed: `"issuer" = "file"`, the file with its public keys as a JWK Set.
+    /// In the file only.
+    #[config(default = {}, deserialize_with = key_sets)]
+    pub software_statement_issuers: BTreeMap<String, serde_json::Value>,
+}
+
 /// `[limits]`
 #[derive(Clone, Debug, Declared)]
 pub struct Limits {
@@ -295,6 +343,15 @@ pub enum ByAddress {
     /// By addresses of the Internet.
     Auto,
     Never,
+}
+
+/// Who may register clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RegistrationMode {
+    Off,
+    Token,
+    Open,
 }
 
 /// How log lines are written.

@@ -1,6 +1,6 @@
 //! How the value of a setting is written: numbers, durations, sizes, and their limits.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, num::NonZero, path::PathBuf, str::FromStr, thread, time::Duration};
+use std::{collections::BTreeMap, fmt, fs, net::SocketAddr, num::NonZero, path::PathBuf, str::FromStr, thread, time::Duration};
 
 use serde::{
     Deserialize, Deserializer,
@@ -9,7 +9,7 @@ use serde::{
 use tracing_subscriber::EnvFilter;
 
 use super::{Network, declared::is_role};
-use crate::oauth::scope;
+use crate::oauth::{Scope, registration, scope};
 
 pub(super) const MINUTE: u64 = 60;
 pub(super) const HOUR: u64 = 60 * MINUTE;
@@ -105,6 +105,25 @@ pub(super) fn log_directives<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
     Ok(text)
 }
 
+pub(super) fn scope<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Scope, D::Error> {
+    let scope = Scope::parse(&text(deserializer)?).ok().filter(|scope| !scope.is_empty());
+    scope.ok_or_else(|| Error::custom("must be scopes with spaces between them, such as \"openid email\""))
+}
+
+/// Public keys by whose they are, read from the files that are named.
+pub(super) fn key_sets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, serde_json::Value>, D::Error> {
+    let files = BTreeMap::<String, PathBuf>::deserialize(deserializer)
+        .map_err(|_| Error::custom("must be a table of issuers, each with a file: \"https://issuer.example\" = \"keys.json\""))?;
+    let read = |(issuer, path): (String, PathBuf)| {
+        let text = fs::read_to_string(&path)
+            .map_err(|error| Error::custom(format_args!("{issuer:?}: the file {} cannot be read: {error}", path.display())))?;
+        let keys = serde_json::from_str(&text).ok().filter(registration::is_jwks);
+        let keys = keys.ok_or_else(|| Error::custom(format_args!("{issuer:?}: {} must hold a JWK Set of public keys", path.display())))?;
+        Ok((issuer, keys))
+    };
+    files.into_iter().map(read).collect()
+}
+
 pub(super) fn scopes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
     let scopes = BTreeMap::<String, String>::deserialize(deserializer)
         .map_err(|_| Error::custom("must be a table of scopes, each with a sentence: name = \"sentence\""))?;
@@ -175,6 +194,11 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> 
     }
 
     deserializer.deserialize_any(Single).map_err(|_| Error::custom("must be a single value, neither a list nor a table"))
+}
+
+/// `1h 30m` as a duration.
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+    seconds(text).map(Duration::from_secs)
 }
 
 /// `1h 30m` in seconds; `None` where that is not how a duration is written, or too long to count.

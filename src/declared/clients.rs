@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::{
     Missing,
     plan::{Action, Change, Field, Kind, Parts, Plan, Told, beside_defaults, differences, yes_or_no},
@@ -12,10 +14,11 @@ use crate::{
     oauth::{
         Client, ClientId,
         client::{ClientType, RefreshRotation},
+        registration,
     },
     secret::SecretHash,
     server::Server,
-    store::clients::KeptSecret,
+    store::client_secrets::KeptSecret,
 };
 
 /// Adds what is to be done about clients.
@@ -80,6 +83,7 @@ fn changed(declared: &Client, known: &Client, kept: &[KeptSecret]) -> Option<Cha
         created_at: known.created_at,
         disabled_at: known.disabled_at,
         tokens_not_before: known.tokens_not_before,
+        unused_until: known.unused_until,
         ..declared.clone()
     };
     let mut change = of(&after, action, declared.declared_in.as_ref());
@@ -165,7 +169,7 @@ fn parts(client: &Client, secret_count: usize) -> Parts {
     fn texts<T: ToString>(items: &[T]) -> Vec<String> {
         items.iter().map(ToString::to_string).collect()
     }
-    vec![
+    let mut parts = vec![
         ("client_name", vec![client.name.clone()]),
         ("client_type", vec![client.client_type.as_str().to_owned()]),
         ("application_type", vec![client.application_type.as_str().to_owned()]),
@@ -176,8 +180,24 @@ fn parts(client: &Client, secret_count: usize) -> Parts {
         ("introspects", texts(&client.introspects)),
         ("first_party", yes_or_no(client.first_party)),
         ("refresh_rotation", yes_or_no(client.refresh_rotation == RefreshRotation::Rotate)),
-        secrets(secret_count),
-    ]
+    ];
+    let members = registration::metadata_members(client);
+    let of_the_core: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
+    let beyond = registration::names().filter(|name| !of_the_core.contains(name));
+    parts.extend(beyond.map(|name| (name, members.get(name).map(in_parts).unwrap_or_default())));
+    let localized = client.metadata.localized.iter().map(|(name, text)| format!("{name} = {text}"));
+    parts.extend([("in other languages", localized.collect()), secrets(secret_count)]);
+    parts
+}
+
+/// A list by its items, anything else as it is written.
+fn in_parts(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(items) => items.iter().flat_map(in_parts).collect(),
+        Value::String(text) => vec![text.clone()],
+        Value::Bool(flag) => yes_or_no(*flag),
+        other => vec![other.to_string()],
+    }
 }
 
 /// How many, never which.

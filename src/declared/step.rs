@@ -12,7 +12,8 @@ use crate::{
     server::Server,
     store::{
         Saved,
-        clients::{DeclareClientSecrets, InsertClient, SetClientDisabled, UpdateClient},
+        client_secrets::DeclareClientSecrets,
+        clients::{InsertClient, SetClientDisabled, UpdateClient},
         people::{DisablePerson, InsertPerson, Person, SetInitialPassword, UpdatePerson},
         resources::{InsertResource, UpdateResource},
     },

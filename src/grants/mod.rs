@@ -9,6 +9,7 @@ use crate::{
     client_auth::AuthenticatedClient,
     error::Result,
     oauth::{ErrorCode, GrantType, OAuthError, Params, Resource, Scope, resource::Target, token_response::TokenResponse},
+    registration,
     secret::Secret,
     server::Server,
     tokens::terms::Terms,
@@ -30,11 +31,15 @@ pub(crate) async fn exchange(server: &Server, request: &TokenRequest<'_>) -> Res
         )
     })?;
     request.client.may_use(grant_type)?;
-    match grant_type {
+    let tokens = match grant_type {
         GrantType::AuthorizationCode => authorization_code::exchange(server, request).await,
         GrantType::ClientCredentials => client_credentials::exchange(server, request).await,
         GrantType::RefreshToken => refresh_token::exchange(server, request).await,
+    }?;
+    if request.client.unused_until.is_some() {
+        registration::keep(server, &request.client.id).await?;
     }
+    Ok(tokens)
 }
 
 /// OAuth 2.1 §3.2.3.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::{
     error::Result,
+    registration,
     server::Server,
     store::{
         Swapped,
@@ -35,6 +36,7 @@ pub(crate) async fn run(server: &Server) -> Result<()> {
         };
         while server.store().write(Purge { table, expired_before }).await? == Purged::OneBatch {}
     }
+    registration::delete_unused(server).await?;
     while server.store().write(EvictThrottles { most: MOST_ROWS }).await? == Purged::OneBatch {}
     server.store().write(FinishJob { name: NAME, node, now: server.clock().now() }).await
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    secret::{MasterKey, Secret, SecretHash},
+    secret::{self, MasterKey, Secret, SecretHash},
 };
 
 /// A client identifier (OAuth 2.1 §2.2): printable ASCII, and never the form of a person's id.
@@ -45,6 +45,11 @@ impl ClientId {
         Ok(Self(text.to_owned()))
     }
 
+    /// A random id that nobody takes for a person's.
+    pub fn random() -> Self {
+        Self(format!("client-{}", secret::hex(&secret::random::<10>())))
+    }
+
     /// The identifier.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -59,16 +64,22 @@ impl fmt::Display for ClientId {
 
 /// Why a text cannot be what people are shown as a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a name has 1 to 100 characters on one line")]
+#[error("a name has 1 to 100 characters on one line, none of them invisible")]
 pub struct UnreadableName;
 
 /// A name that people read: bounded, one line, and not only spaces.
 pub fn display_name(text: &str) -> Result<String, UnreadableName> {
     let text = text.trim();
-    if text.is_empty() || text.chars().count() > 100 || text.chars().any(char::is_control) {
+    if text.is_empty() || text.chars().count() > 100 || text.chars().any(is_unreadable) {
         return Err(UnreadableName);
     }
     Ok(text.to_owned())
+}
+
+/// Controls, line ends, and what turns the direction of the text around it (Unicode UAX #9 §2): a name could rewrite the sentence
+/// that it stands in.
+fn is_unreadable(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200B}' | '\u{200E}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
 }
 
 /// Whether the client can keep a secret (OAuth 2.1 §2.1).
@@ -177,6 +188,8 @@ pub struct Client {
     pub declared_in: Option<String>,
     /// What it is registered with beyond the core.
     pub metadata: ClientMetadata,
+    /// Registered itself, and is forgotten then unless it obtained a token.
+    pub unused_until: Option<Timestamp>,
 }
 
 /// Why a registration makes no sense; the message says what to change.
@@ -234,6 +247,7 @@ impl Client {
             tokens_not_before: None,
             declared_in: None,
             metadata: ClientMetadata::default(),
+            unused_until: None,
         }
     }
 

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::client::ClientType;
+
 /// How a client proves who it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -22,6 +24,14 @@ impl ClientAuthMethod {
     /// From the registered value.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|method| method.as_str() == text)
+    }
+
+    /// What type a client is that uses it (OAuth 2.1 §2.1).
+    pub const fn client_type(self) -> ClientType {
+        match self {
+            Self::None => ClientType::Public,
+            _ => ClientType::Confidential,
+        }
     }
 
     /// The registered value.

@@ -80,6 +80,9 @@ pub struct ClientMetadata {
     pub software_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub software_version: Option<String>,
+    /// The statement with which it registered, as it was (RFC 7591 §3.2.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub software_statement: Option<String>,
 
     /// Ours: whether authorization requests need a `code_challenge`.
     #[serde(skip_serializing_if = "PkcePolicy::is_required")]
@@ -153,7 +156,8 @@ impl SubjectType {
 }
 
 /// Whether authorization requests of a confidential client need a `code_challenge` (OAuth 2.1 §7.5.1.1). Those of public clients do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// The strictest is the least.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PkcePolicy {
     #[default]
@@ -165,6 +169,9 @@ pub enum PkcePolicy {
 }
 
 impl PkcePolicy {
+    /// Every policy.
+    pub const ALL: &[Self] = &[Self::Required, Self::OrNonce, Self::Optional];
+
     /// As registered.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -18,6 +18,7 @@ pub mod paths {
     pub const JWKS: &str = "/oauth/jwks";
     pub const METADATA: &str = "/.well-known/oauth-authorization-server";
     pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
+    pub const REGISTER: &str = "/oauth/register";
     pub const REVOKE: &str = "/oauth/revoke";
     pub const TOKEN: &str = "/oauth/token";
     pub const USERINFO: &str = "/oauth/userinfo";
@@ -46,6 +47,8 @@ pub struct Offer<'a> {
     pub scopes: &'a [&'a str],
     /// Whether people may make an account.
     pub sign_up: bool,
+    /// Clients can register themselves.
+    pub registers: bool,
 }
 
 /// The metadata document: one line a member. One that is `null` or empty is left out (RFC 8414 §3.2), so that a member which
@@ -68,6 +71,7 @@ fn authorization_server(offer: &Offer<'_>) -> Map<String, Value> {
         "jwks_uri": url(paths::JWKS),
         "revocation_endpoint": url(paths::REVOKE),
         "introspection_endpoint": url(paths::INTROSPECT),
+        "registration_endpoint": offer.registers.then(|| url(paths::REGISTER)),
         "scopes_supported": scopes(offer),
         "response_types_supported": ["code"],
         "response_modes_supported": names(ResponseMode::ALL, ResponseMode::as_str),

@@ -19,6 +19,7 @@ pub mod pkce;
 pub mod prompt;
 pub mod protected_resource;
 pub mod redirect_uri;
+pub mod registration;
 pub mod request_object;
 pub mod resource;
 pub mod response_mode;

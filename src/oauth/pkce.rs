@@ -29,6 +29,11 @@ pub fn requested(params: &Params, client: &Client, scope: &Scope) -> Result<Opti
     if may_do_without && !says_something {
         return Ok(None);
     }
+    if client.metadata.pkce == PkcePolicy::OrNonce && client.client_type == ClientType::Confidential && !says_something {
+        return Err(OAuthError::invalid_request(
+            "Send a code_challenge with code_challenge_method=S256 (RFC 7636) or, with the scope openid, a nonce: one of the two is required.",
+        ));
+    }
     CodeChallenge::from_params(params).map(Some)
 }
 

@@ -108,7 +108,7 @@ fn authority(text: &str) -> Option<&str> {
 
 /// Whether the host stands there as browsers read it. People are shown what is written (RFC 8252 §8.6), and
 /// `https://0x7f.1/`, `https://a.example\b/` and `https:///a.example/` lead elsewhere than they say.
-fn shows_its_host(text: &str, url: &Url) -> bool {
+pub(super) fn shows_its_host(text: &str, url: &Url) -> bool {
     let Some((authority, host)) = authority(text).zip(url.host_str()) else { return false };
     let is_port =
         |text: &str| text.strip_prefix(':').is_some_and(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()));

@@ -1,13 +1,13 @@
-//! `clients` and `client_secrets`.
+//! `clients`.
 
 use std::collections::HashMap;
 
 use sqlx::{FromRow, types::Json};
-use uuid::Uuid;
 
 use super::{
     Saved, Store, audit_events,
     backend::{Conn, Extent, Verb, read, run},
+    client_secrets::{insert_secret, release_secrets},
 };
 use crate::{
     audit::AuditEvent,
@@ -16,9 +16,6 @@ use crate::{
     oauth::{Client, ClientId, ClientMetadata, GrantType, RedirectUri, Resource, Scope, client::RefreshRotation},
     secret::SecretHash,
 };
-
-/// How many secrets of a client are valid at once: the old one and the new one.
-const SECRETS_KEPT: i64 = 2;
 
 #[derive(FromRow)]
 pub(super) struct ClientRow {
@@ -39,6 +36,7 @@ pub(super) struct ClientRow {
     tokens_not_before: Option<Timestamp>,
     declared_in: Option<String>,
     metadata: Json<ClientMetadata>,
+    unused_until: Option<Timestamp>,
 }
 
 /// A secret as it is kept.
@@ -70,6 +68,7 @@ impl ClientRow {
             tokens_not_before: self.tokens_not_before,
             declared_in: self.declared_in,
             metadata: self.metadata.0,
+            unused_until: self.unused_until,
             secrets: Vec::with_capacity(secrets.len()),
             sealed_secrets: HashMap::new(),
         };
@@ -100,7 +99,7 @@ impl RefreshRotation {
 macro_rules! client_columns {
     () => {
         "id, name, client_type, application_type, redirect_uris, grant_types, scope, resources, introspects, first_party_at, \
-         trust, refresh_rotation, created_at, disabled_at, tokens_not_before, declared_in, metadata"
+         trust, refresh_rotation, created_at, disabled_at, tokens_not_before, declared_in, metadata, unused_until"
     };
 }
 pub(super) use client_columns;
@@ -130,31 +129,12 @@ impl Store {
     }
 }
 
-/// A secret of a client, and whether a file gives it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct KeptSecret {
-    pub hash: SecretHash,
-    pub is_declared: bool,
-}
-
 impl Store {
     /// The clients that a file declares, without their secrets.
     pub(crate) async fn declared_clients(&self) -> Result<Vec<Client>> {
         const CLIENTS: &str = select_client!("WHERE declared_in IS NOT NULL ORDER BY id");
         let rows: Vec<ClientRow> = read!(self, db => sqlx::query_as(CLIENTS).fetch_all(db).await?);
         rows.into_iter().map(|row| row.into_client(Vec::new())).collect()
-    }
-
-    /// The secrets of a client, the newest first.
-    pub(crate) async fn client_secrets(&self, id: &ClientId) -> Result<Vec<KeptSecret>> {
-        const SECRETS: &str = "SELECT hash, declared_at FROM client_secrets WHERE client_id = $1 ORDER BY created_at DESC, id DESC";
-        let rows: Vec<(Vec<u8>, Option<Timestamp>)> = read!(self, db => sqlx::query_as(SECRETS).bind(id.as_str()).fetch_all(db).await?);
-        let kept = |(hash, declared_at): (Vec<u8>, Option<Timestamp>)| {
-            let hash = SecretHash::from_bytes(&hash)
-                .ok_or_else(|| Error::internal(format!("the row of client '{id}' makes no sense: client_secrets.hash")))?;
-            Ok(KeptSecret { hash, is_declared: declared_at.is_some() })
-        };
-        rows.into_iter().map(kept).collect()
     }
 }
 
@@ -169,41 +149,48 @@ impl Verb for InsertClient {
     const EXTENT: Extent = Extent::Several;
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<Saved> {
-        const INSERT: &str = "INSERT INTO clients (id, name, client_type, application_type, redirect_uris, grant_types, scope, resources, introspects, \
-             first_party_at, trust, refresh_rotation, created_at, disabled_at, tokens_not_before, declared_in, metadata) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT (id) DO NOTHING";
-        let client = &self.client;
-        let inserted = run!(conn, db => sqlx::query(INSERT)
-            .bind(client.id.as_str())
-            .bind(&client.name)
-            .bind(client.client_type.as_str())
-            .bind(client.application_type.as_str())
-            .bind(Json(&client.redirect_uris))
-            .bind(Json(&client.grant_types))
-            .bind(client.scope.to_string())
-            .bind(Json(&client.resources))
-            .bind(Json(&client.introspects))
-            .bind(client.first_party.then_some(client.created_at))
-            .bind(client.trust.as_str())
-            .bind(client.refresh_rotation.as_str())
-            .bind(client.created_at)
-            .bind(client.disabled_at)
-            .bind(client.tokens_not_before)
-            .bind(&client.declared_in)
-            .bind(Json(&client.metadata))
-            .execute(db).await?.rows_affected());
-        if inserted == 0 {
-            return Ok(Saved::Conflict);
+        let saved = insert_client(conn, &self.client).await?;
+        if saved == Saved::Done {
+            audit_events::insert(conn, &self.event).await?;
         }
-        for secret in &client.secrets {
-            // Whoever declares a client with secrets declares these.
-            let declared_at = client.declared_in.as_ref().map(|_| client.created_at);
-            let sealed = client.sealed_secrets.get(secret).map(Vec::as_slice);
-            insert_secret(conn, &client.id, (secret, sealed), client.created_at, declared_at).await?;
-        }
-        audit_events::insert(conn, &self.event).await?;
-        Ok(Saved::Done)
+        Ok(saved)
     }
+}
+
+/// Writes a client with its secrets, unless there is one of this id.
+pub(super) async fn insert_client(conn: &mut Conn<'_>, client: &Client) -> Result<Saved> {
+    const INSERT: &str = "INSERT INTO clients (id, name, client_type, application_type, redirect_uris, grant_types, scope, resources, introspects, \
+         first_party_at, trust, refresh_rotation, created_at, disabled_at, tokens_not_before, declared_in, metadata) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT (id) DO NOTHING";
+    let inserted = run!(conn, db => sqlx::query(INSERT)
+        .bind(client.id.as_str())
+        .bind(&client.name)
+        .bind(client.client_type.as_str())
+        .bind(client.application_type.as_str())
+        .bind(Json(&client.redirect_uris))
+        .bind(Json(&client.grant_types))
+        .bind(client.scope.to_string())
+        .bind(Json(&client.resources))
+        .bind(Json(&client.introspects))
+        .bind(client.first_party.then_some(client.created_at))
+        .bind(client.trust.as_str())
+        .bind(client.refresh_rotation.as_str())
+        .bind(client.created_at)
+        .bind(client.disabled_at)
+        .bind(client.tokens_not_before)
+        .bind(&client.declared_in)
+        .bind(Json(&client.metadata))
+        .execute(db).await?.rows_affected());
+    if inserted == 0 {
+        return Ok(Saved::Conflict);
+    }
+    for secret in &client.secrets {
+        // Whoever declares a client with secrets declares these.
+        let declared_at = client.declared_in.as_ref().map(|_| client.created_at);
+        let sealed = client.sealed_secrets.get(secret).map(Vec::as_slice);
+        insert_secret(conn, &client.id, (secret, sealed), client.created_at, declared_at).await?;
+    }
+    Ok(Saved::Done)
 }
 
 /// Replaces what an operator can change of a client: everything but its id, type, secrets and state. Secrets of a client that no
@@ -242,82 +229,6 @@ impl Verb for UpdateClient {
             audit_events::insert(conn, &self.event).await?;
         }
         Ok(Saved::from_rows(updated))
-    }
-}
-
-/// Leaves the secrets of a client to the command line.
-async fn release_secrets(conn: &mut Conn<'_>, client_id: &ClientId) -> Result<()> {
-    const RELEASE: &str = "UPDATE client_secrets SET declared_at = NULL WHERE client_id = $1 AND declared_at IS NOT NULL";
-    run!(conn, db => sqlx::query(RELEASE).bind(client_id.as_str()).execute(db).await.map(drop)?);
-    Ok(())
-}
-
-/// Adds a secret; of the older ones only the newest stays valid.
-pub(crate) struct RotateClientSecret {
-    pub client_id: ClientId,
-    pub hash: SecretHash,
-    /// Where the client keys a MAC with it.
-    pub sealed: Option<Vec<u8>>,
-    pub event: AuditEvent,
-}
-
-impl Verb for RotateClientSecret {
-    type Told = ();
-    const EXTENT: Extent = Extent::Several;
-
-    async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
-        const TRIM: &str = "DELETE FROM client_secrets WHERE client_id = $1 AND id NOT IN \
-             (SELECT id FROM client_secrets WHERE client_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2)";
-        insert_secret(conn, &self.client_id, (&self.hash, self.sealed.as_deref()), self.event.at, None).await?;
-        run!(conn, db => sqlx::query(TRIM).bind(self.client_id.as_str()).bind(SECRETS_KEPT).execute(db).await.map(drop)?);
-        audit_events::insert(conn, &self.event).await
-    }
-}
-
-async fn insert_secret(
-    conn: &mut Conn<'_>,
-    client_id: &ClientId,
-    (hash, sealed): (&SecretHash, Option<&[u8]>),
-    now: Timestamp,
-    declared_at: Option<Timestamp>,
-) -> Result<()> {
-    const INSERT: &str =
-        "INSERT INTO client_secrets (id, client_id, hash, created_at, declared_at, sealed) VALUES ($1, $2, $3, $4, $5, $6)";
-    let id: Uuid = crate::secret::new_id(now);
-    run!(conn, db => sqlx::query(INSERT)
-        .bind(id)
-        .bind(client_id.as_str())
-        .bind(hash.as_bytes())
-        .bind(now)
-        .bind(declared_at)
-        .bind(sealed)
-        .execute(db).await.map(drop)?);
-    Ok(())
-}
-
-/// Makes the secrets that a file gives the only ones of a client, or, where it gives none any more, leaves them to the
-/// command line.
-pub(crate) struct DeclareClientSecrets {
-    pub client_id: ClientId,
-    pub hashes: Vec<SecretHash>,
-    pub event: AuditEvent,
-}
-
-impl Verb for DeclareClientSecrets {
-    type Told = ();
-    const EXTENT: Extent = Extent::Several;
-
-    async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
-        const DELETE: &str = "DELETE FROM client_secrets WHERE client_id = $1";
-        if self.hashes.is_empty() {
-            release_secrets(conn, &self.client_id).await?;
-        } else {
-            run!(conn, db => sqlx::query(DELETE).bind(self.client_id.as_str()).execute(db).await.map(drop)?);
-        }
-        for hash in &self.hashes {
-            insert_secret(conn, &self.client_id, (hash, None), self.event.at, Some(self.event.at)).await?;
-        }
-        audit_events::insert(conn, &self.event).await
     }
 }
 

@@ -19,6 +19,7 @@ pub(crate) enum Expiring {
     BrowserSessions,
     ClientAssertions,
     Grants,
+    RegistrationTokens,
     RevokedTokens,
     SessionClients,
     Throttles,
@@ -32,6 +33,7 @@ impl Expiring {
         Self::BrowserSessions,
         Self::ClientAssertions,
         Self::Grants,
+        Self::RegistrationTokens,
         Self::RevokedTokens,
         Self::SessionClients,
         Self::Throttles,
@@ -56,6 +58,9 @@ impl Expiring {
                  (SELECT client_id, jti_hash FROM client_assertions WHERE expires_at < $1 LIMIT $2)"
             }
             Self::Grants => "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < $1 LIMIT $2)",
+            Self::RegistrationTokens => {
+                "DELETE FROM registration_tokens WHERE id IN (SELECT id FROM registration_tokens WHERE expires_at < $1 LIMIT $2)"
+            }
             Self::RevokedTokens => {
                 "DELETE FROM revoked_tokens WHERE jti IN (SELECT jti FROM revoked_tokens WHERE expires_at < $1 LIMIT $2)"
             }

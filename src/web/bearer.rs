@@ -39,8 +39,8 @@ impl FromRequest<Server> for BearerToken {
     }
 }
 
-/// Another scheme is no token; half a header is a mistake.
-fn in_header(headers: &HeaderMap) -> Result<Option<String>, OAuthError> {
+/// The token in the header. Another scheme is no token; half a header is a mistake.
+pub(crate) fn in_header(headers: &HeaderMap) -> Result<Option<String>, OAuthError> {
     let malformed = || OAuthError::invalid_request("Send one header 'Authorization: Bearer TOKEN', with one space and the token as it is.");
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else { return Ok(None) };

@@ -52,7 +52,7 @@ pub(crate) fn readable(mut response: Response) -> Response {
 
 fn preflight() -> Response {
     let headers = [
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, DELETE"),
         (header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, DPoP, MCP-Protocol-Version"),
         (header::ACCESS_CONTROL_MAX_AGE, "86400"),
     ];

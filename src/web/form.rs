@@ -1,16 +1,18 @@
 //! The body of a POST: a form of bounded size (OAuth 2.1 §3.2).
 
 use axum::{
-    body::to_bytes,
+    body::{Bytes, to_bytes},
     extract::{FromRequest, Request},
 };
-use http::{HeaderMap, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, header::CONTENT_TYPE};
 
 use super::json_error::JsonError;
 use crate::{
     oauth::{OAuthError, Params},
     server::Server,
 };
+
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Why a body is not a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,23 +32,28 @@ impl NoForm {
 
 /// Reads the body of a request as a form.
 pub(crate) async fn read(server: &Server, request: Request) -> Result<Params, NoForm> {
-    if !says_that_it_is_a_form(request.headers()) {
+    if !says_that_it_is(request.headers(), FORM) {
         return Err(NoForm::NotAForm);
     }
-    let body = to_bytes(request.into_body(), server.config().limits.request_body).await.map_err(|error| {
-        let is_too_large =
-            std::error::Error::source(&error).is_some_and(<dyn std::error::Error + 'static>::is::<http_body_util::LengthLimitError>);
-        if is_too_large { NoForm::TooLarge } else { NoForm::Cut }
-    })?;
+    let body = body(request, server.config().limits.request_body).await?;
     let text = std::str::from_utf8(&body).map_err(|_| NoForm::NotAForm)?;
     Ok(Params::parse(text))
 }
 
+/// Reads the body of a request up to a limit.
+pub(super) async fn body(request: Request, limit: usize) -> Result<Bytes, NoForm> {
+    to_bytes(request.into_body(), limit).await.map_err(|error| {
+        let is_too_large =
+            std::error::Error::source(&error).is_some_and(<dyn std::error::Error + 'static>::is::<http_body_util::LengthLimitError>);
+        if is_too_large { NoForm::TooLarge } else { NoForm::Cut }
+    })
+}
+
 /// The media type in any case, with any parameters (RFC 9110 §8.3.1).
-fn says_that_it_is_a_form(headers: &HeaderMap) -> bool {
+pub(super) fn says_that_it_is(headers: &HeaderMap, media_type: &str) -> bool {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    essence.eq_ignore_ascii_case(media_type)
 }
 
 /// A form for an endpoint that answers with JSON.
@@ -64,10 +71,7 @@ impl From<NoForm> for JsonError {
     fn from(no_form: NoForm) -> Self {
         match no_form {
             NoForm::NotAForm | NoForm::Cut => NoForm::remedy().into(),
-            NoForm::TooLarge => Self::with_status(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                OAuthError::invalid_request("The body is larger than this server accepts."),
-            ),
+            NoForm::TooLarge => Self::too_large(),
         }
     }
 }
@@ -89,7 +93,7 @@ mod tests {
         ) {
             let Ok(header) = HeaderValue::from_bytes(value.as_bytes()) else { return Ok(()) };
             let form = regex::Regex::new(r"^[ \t]*(?i:application/x-www-form-urlencoded)[ \t]*(;[\x20-\x7e\t]*)?$").unwrap();
-            prop_assert_eq!(says_that_it_is_a_form(&HeaderMap::from_iter([(CONTENT_TYPE, header)])), form.is_match(&value));
+            prop_assert_eq!(says_that_it_is(&HeaderMap::from_iter([(CONTENT_TYPE, header)]), FORM), form.is_match(&value));
         }
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod entity_tag;
 pub(crate) mod form;
 pub(crate) mod headers;
 pub(crate) mod json_error;
+pub(crate) mod json_object;
 pub(crate) mod language;
 pub(crate) mod listener;
 pub(crate) mod page;

@@ -25,6 +25,7 @@ const ORDER: &[&[&str]] = &[
     &["tokens", "accounts"],
     &["declared"],
     &["client_auth"],
+    &["registration"],
     &["logout", "interaction", "grants"],
     &["web"],
     &["response_modes"],

@@ -8,7 +8,8 @@ use crate::{
     harness::{
         Answer, App, Backend, Registration, TestServer,
         browser::PASSWORD,
-        process::{run, run_with_input},
+        process::{run, run_json, run_with_input},
+        registration::manage,
         relying_party::RelyingParty,
     },
     on_every_backend,
@@ -184,6 +185,29 @@ async fn of_logouts(watch: &mut Watch<'_>) {
     watch.expect(&["logout_token.given_up"]).await;
 }
 
+async fn of_those_that_register_themselves(watch: &mut Watch<'_>) {
+    let server = watch.server;
+    let made = run_json(&server.database, &["registration-token", "create", "--uses", "2", "--ttl", "365d", "--json"]);
+    watch.expect(&["registration_token.created"]).await;
+    let document = json!({ "redirect_uris": ["https://app.example/callback"] });
+    let token = made["registration_token"].as_str().unwrap();
+    let registration = server.register_with(token, document.clone()).await.assert_status(201).json();
+    watch.expect(&["client.created"]).await;
+    let changed = json!({ "client_id": registration["client_id"], "redirect_uris": ["https://app.example/other"] });
+    manage(server, "PUT", &registration, &changed).await.assert_status(200);
+    watch.expect(&["client.updated"]).await;
+    manage(server, "GET", &registration, &Value::Null).await.assert_status(200);
+    manage(server, "DELETE", &registration, &Value::Null).await.assert_status(204);
+    watch.expect(&["client.deleted"]).await;
+    server.register_with(token, document).await.assert_status(201);
+    watch.expect(&["client.created"]).await;
+    server.database.execute("UPDATE clients SET unused_until = created_at WHERE unused_until IS NOT NULL").await;
+    server.advance(60);
+    server.run_jobs().await;
+    watch.expect(&["client.deleted"]).await;
+    watch.expect_of_command(&["registration-token", "revoke", made["id"].as_str().unwrap()], &["registration_token.revoked"]).await;
+}
+
 async fn of_the_operator(watch: &mut Watch<'_>) {
     let client: &[&[&str]] = &[
         &["client", "create", "--client-id", "shop", "--name", "Shop", "--redirect-uri", "https://shop.example/cb", "client.created"],
@@ -218,22 +242,24 @@ async fn of_the_operator(watch: &mut Watch<'_>) {
 
 on_every_backend! {
     /// Each row of the table, in its situation; a plain refresh and `client_credentials` write none.
-    async fn every_event_of_the_table_is_written_in_its_situation(server, "GRANTOR_OUTBOUND__ALLOW_NETWORKS" = "127.0.0.0/8") {
+    async fn every_event_of_the_table_is_written_in_its_situation(server, "GRANTOR_OUTBOUND__ALLOW_NETWORKS" = "127.0.0.0/8",
+        "GRANTOR_REGISTRATION__MODE" = "token") {
         let app = server.client("app").await;
         let mut watch = Watch { server, seen: Vec::new() };
         of_people(&mut watch, &app).await;
         of_clients(&mut watch, &app).await;
         of_logouts(&mut watch).await;
         of_the_operator(&mut watch).await;
+        of_those_that_register_themselves(&mut watch).await;
 
         let documented = documented();
         for event in &watch.seen {
             let row = documented.get(&event.name).unwrap_or_else(|| panic!("{} has no row", event.name));
             assert!(row.actor.split(", ").any(|actor| actor == event.actor), "{event:?}");
             assert!(event.details.is_subset(&row.details), "{event:?}");
-            // The command line has no request, and neither has a job.
+            // Neither the command line nor a job has a request.
             assert_eq!(event.request_id.is_none(), ["operator", "server"].contains(&event.actor.as_str()), "{event:?}");
-            assert!(event.actor != "client" || event.client_id.as_deref() == Some("app"), "{event:?}");
+            assert!(event.actor != "client" || event.client_id.is_some(), "{event:?}");
             assert!(event.actor != "person" || event.subject, "{event:?}");
         }
         for (name, row) in &documented {

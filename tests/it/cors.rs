@@ -144,7 +144,7 @@ on_every_backend! {
                 let answer = preflight(server, path, method).await;
                 assert_shared(&answer, 204);
                 assert_eq!(answer.header("access-control-allow-headers"), "Authorization, Content-Type, DPoP, MCP-Protocol-Version");
-                assert_eq!(answer.header("access-control-allow-methods"), "GET, POST");
+                assert_eq!(answer.header("access-control-allow-methods"), "GET, POST, PUT, DELETE");
                 assert_eq!(answer.header("access-control-max-age"), "86400");
                 assert_eq!((answer.body.as_str(), answer.header("content-type")), ("", ""), "{method} {path}");
             }

@@ -1,24 +1,24 @@
 //! `grantor client`
 
+mod settings;
 mod shown;
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 
-use self::shown::Shown;
-use super::{CommonArgs, Failure, print_json, print_table};
+use self::{settings::Settings, shown::Shown};
+use super::{CommonArgs, Failure, print_json, print_table, with_server_of};
 use crate::{
     audit::{Actor, AuditEvent, AuditName, Origin},
-    jose::ClientKeys,
     oauth::{
-        Algorithm, Client, ClientId, GrantType, RedirectUri, Resource, Scope,
-        client::{ApplicationType, ClientType, RefreshRotation, display_name},
-        client_auth_method::ClientAuthMethod,
+        Client, ClientId,
+        client::{ClientType, RefreshRotation, display_name},
     },
-    secret,
     server::Server,
     store::{
         Saved,
-        clients::{DeleteClient, InsertClient, RotateClientSecret, SetClientDisabled, UpdateClient},
+        client_secrets::RotateClientSecret,
+        clients::{DeleteClient, InsertClient, SetClientDisabled, UpdateClient},
     },
 };
 
@@ -31,13 +31,13 @@ Examples:
   grantor client disable shop")]
 pub(super) enum Command {
     /// Register a client
-    Create(Create),
+    Create(Box<Create>),
     /// List the clients
     List(List),
     /// Show a client
     Show(One),
     /// Change a client; a list that is given replaces the one before
-    Update(Update),
+    Update(Box<Update>),
     /// Make a new secret; the one before stays valid until the next rotation
     RotateSecret(One),
     /// Refuse a client, and void what was issued to it
@@ -75,53 +75,6 @@ pub(super) struct Create {
     settings: Settings,
 }
 
-const GRANT_TYPE_HELP: &str = "May be repeated [default: authorization_code and refresh_token]";
-const AUTH_METHOD_HELP: &str = "How the client authenticates: client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt or none \
-     [default: a confidential client sends its secret, by either of the first two]";
-const SCOPE_HELP: &str =
-    "What the client may ask for, and gets when it asks for nothing; may be repeated [default: openid profile email offline_access]";
-
-/// What can be given at registration and changed later.
-#[derive(Args)]
-struct Settings {
-    /// Where the person is sent back, exactly; may be repeated
-    #[arg(long = "redirect-uri", value_name = "URI")]
-    redirect_uris: Vec<String>,
-    #[arg(long = "grant-type", value_name = "GRANT_TYPE", value_parser = grant_type, help = GRANT_TYPE_HELP)]
-    grant_types: Vec<GrantType>,
-    #[arg(long = "scope", value_name = "SCOPE", value_parser = parsed_scope, help = SCOPE_HELP)]
-    scopes: Vec<Scope>,
-    /// An API that the client may ask tokens for; may be repeated
-    #[arg(long = "resource", value_name = "URI", value_parser = parsed_resource)]
-    resources: Vec<Resource>,
-    /// The one of these that is meant where a request names none
-    #[arg(long, value_name = "URI", value_parser = parsed_resource)]
-    default_resource: Option<Resource>,
-    /// ES256, RS256, PS256 or EdDSA, for its access tokens where the API does not say [default: tokens.access_token_alg]
-    #[arg(long, value_name = "ALG", value_parser = super::resource::algorithm)]
-    access_token_signing_alg: Option<Algorithm>,
-    /// An API whose tokens the client may introspect; may be repeated
-    #[arg(long = "introspect", value_name = "URI", value_parser = parsed_resource)]
-    introspects: Vec<Resource>,
-    /// Native apps may use any port on a registered loopback URI [default: native for public clients, web for others]
-    #[arg(long, value_parser = ["native", "web"])]
-    application_type: Option<String>,
-    #[arg(long, value_name = "METHOD", value_parser = auth_method, help = AUTH_METHOD_HELP)]
-    token_endpoint_auth_method: Option<ClientAuthMethod>,
-    /// Where the client publishes its public keys as a JWK Set
-    #[arg(long, value_name = "URL", conflicts_with = "jwks")]
-    jwks_uri: Option<String>,
-    /// A file with the client's public keys as a JWK Set
-    #[arg(long, value_name = "FILE", value_parser = key_set)]
-    jwks: Option<serde_json::Value>,
-    /// Run by you: people are not asked for consent
-    #[arg(long)]
-    first_party: bool,
-    /// Keep the refresh token at each refresh (confidential clients only)
-    #[arg(long)]
-    no_refresh_rotation: bool,
-}
-
 #[derive(Args)]
 pub(super) struct List {
     #[command(flatten)]
@@ -141,7 +94,9 @@ pub(super) struct One {
 #[command(after_help = "\
 Examples:
   grantor client update shop --redirect-uri https://shop.example/callback --redirect-uri https://shop.example/silent
-  grantor client update shop --name 'The shop'")]
+  grantor client update shop --name 'The shop'
+  grantor client update shop --post-logout-redirect-uri https://shop.example/goodbye
+  grantor client update shop --metadata '{\"tos_uri\": \"https://shop.example/tos\", \"logo_uri\": null}'")]
 pub(super) struct Update {
     #[command(flatten)]
     common: CommonArgs,
@@ -169,31 +124,6 @@ fn name(text: &str) -> Result<String, String> {
     display_name(text).map_err(|error| error.to_string())
 }
 
-fn grant_type(text: &str) -> Result<GrantType, String> {
-    let known = || GrantType::ALL.iter().map(|grant_type| grant_type.as_str()).collect::<Vec<_>>().join(", ");
-    GrantType::parse(text).ok_or_else(|| format!("one of {}", known()))
-}
-
-fn auth_method(text: &str) -> Result<ClientAuthMethod, String> {
-    let known = || ClientAuthMethod::ALL.iter().map(|method| method.as_str()).collect::<Vec<_>>().join(", ");
-    ClientAuthMethod::parse(text).ok_or_else(|| format!("one of {}", known()))
-}
-
-/// Checked as it will be used, and kept as it is.
-fn key_set(path: &str) -> Result<serde_json::Value, String> {
-    let document = std::fs::read(path).map_err(|error| error.to_string())?;
-    ClientKeys::read(&document).map_err(|error| error.to_string())?;
-    serde_json::from_slice(&document).map_err(|error| error.to_string())
-}
-
-fn parsed_scope(text: &str) -> Result<Scope, String> {
-    Scope::parse(text).map_err(|error| error.to_string())
-}
-
-fn parsed_resource(text: &str) -> Result<Resource, String> {
-    Resource::parse(text).map_err(|error| error.to_string())
-}
-
 impl Command {
     pub(super) async fn run(self) -> Result<(), Failure> {
         match self {
@@ -217,19 +147,15 @@ fn unknown(client_id: &ClientId) -> Failure {
     Failure::Refused(format!("there is no client '{client_id}'; 'grantor client list' shows those that there are"))
 }
 
-/// A random id that nobody takes for a person's.
-fn random_client_id() -> ClientId {
-    ClientId::parse(&format!("client-{}", secret::hex(&secret::random::<10>()))).expect("letters and digits make a client id")
-}
-
 impl Create {
     async fn run(self) -> Result<(), Failure> {
         let client_type = if self.public { ClientType::Public } else { ClientType::Confidential };
-        let id = self.client_id.unwrap_or_else(random_client_id);
+        let id = self.client_id.unwrap_or_else(ClientId::random);
         let mut client = Client::new(id, self.name, client_type);
-        self.settings.apply(&mut client)?;
+        let config = self.common.config.load()?;
+        self.settings.apply(&mut client, &config.issuer)?;
         let secret = client.has_secrets().then(|| client.new_secret());
-        let saved = self.common.config.with_server(async |server| {
+        let saved = with_server_of(config, async |server| {
             client.created_at = server.clock().now();
             if let Some(secret) = &secret {
                 client.add_secret(secret, server.master_key());
@@ -245,53 +171,6 @@ impl Create {
             Saved::Done => Shown::of(&client, secret.as_ref()).print(self.common.json),
             Saved::Conflict => Err(Failure::Refused(format!("there is a client '{}' already", client.id))),
         }
-    }
-}
-
-impl Settings {
-    /// Changes what was given, and checks that the whole makes sense.
-    fn apply(self, client: &mut Client) -> Result<(), Failure> {
-        if !self.redirect_uris.is_empty() {
-            let register = |text: &String| {
-                RedirectUri::register(text, client.client_type).map_err(|why| Failure::Argument(format!("--redirect-uri {text}: {why}")))
-            };
-            client.redirect_uris = self.redirect_uris.iter().map(register).collect::<Result<_, _>>()?;
-        }
-        if !self.grant_types.is_empty() {
-            client.grant_types = self.grant_types;
-        }
-        if !self.scopes.is_empty() {
-            client.scope = self.scopes.iter().fold(Scope::default(), |all, scope| all.joined_with(scope));
-        }
-        if !self.resources.is_empty() {
-            client.resources = self.resources;
-        }
-        if self.default_resource.is_some() {
-            client.metadata.default_resource = self.default_resource;
-        }
-        if self.access_token_signing_alg.is_some() {
-            client.metadata.access_token_signing_alg = self.access_token_signing_alg;
-        }
-        if !self.introspects.is_empty() {
-            client.introspects = self.introspects;
-        }
-        match self.application_type.as_deref() {
-            Some("native") => client.application_type = ApplicationType::Native,
-            Some(_) => client.application_type = ApplicationType::Web,
-            None => {}
-        }
-        let metadata = &mut client.metadata;
-        metadata.token_endpoint_auth_method = self.token_endpoint_auth_method.or(metadata.token_endpoint_auth_method);
-        if self.jwks_uri.is_some() || self.jwks.is_some() {
-            (metadata.jwks_uri, metadata.jwks) = (self.jwks_uri, self.jwks);
-        }
-        if self.first_party {
-            client.first_party = true;
-        }
-        if self.no_refresh_rotation {
-            client.refresh_rotation = RefreshRotation::Keep;
-        }
-        client.check().map_err(|contradiction| Failure::Argument(contradiction.to_string()))
     }
 }
 
@@ -321,7 +200,7 @@ impl Update {
             if refresh_rotation {
                 client.refresh_rotation = RefreshRotation::Rotate;
             }
-            settings.apply(&mut client)?;
+            settings.apply(&mut client, &server.config().issuer)?;
             let event = event(server, AuditName::ClientUpdated, &client.id);
             match server.store().write(UpdateClient { client: client.clone(), event }).await? {
                 Saved::Done => {
@@ -404,7 +283,7 @@ fn refuse_declared(client: &Client, instead: &str) -> Result<(), Failure> {
 fn report(client_id: &ClientId, saved: Saved, what: &str, json: bool) -> Result<(), Failure> {
     match saved {
         Saved::Conflict => Err(unknown(client_id)),
-        Saved::Done if json => print_json(&serde_json::json!({ "client_id": client_id, what: true })),
+        Saved::Done if json => print_json(&json!({ "client_id": client_id, what: true })),
         Saved::Done => {
             say!("The client '{client_id}' is {what}.")
         }

@@ -1,13 +1,14 @@
 //! How a client is printed.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::{
     cli::{Failure, print_json},
     oauth::{
         Client, ClientId, GrantType, RedirectUri, Resource, Scope,
         client::{ApplicationType, ClientType, RefreshRotation, Trust},
-        client_auth_method::ClientAuthMethod,
+        registration,
     },
     secret::Secret,
 };
@@ -28,17 +29,17 @@ pub(super) struct Shown<'a> {
     introspects: &'a [Resource],
     first_party: bool,
     refresh_rotation: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    token_endpoint_auth_method: Option<ClientAuthMethod>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    jwks_uri: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    jwks: Option<&'a serde_json::Value>,
     trust: Trust,
     created_at: String,
     disabled_at: Option<String>,
     /// The file that declares it, in which it is changed.
     declared_in: Option<&'a str>,
+    /// It registered itself, and is deleted then if it obtained no token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unused_until: Option<String>,
+    /// Whatever else is registered, by the registered names.
+    #[serde(flatten)]
+    metadata: Map<String, Value>,
 }
 
 impl<'a> Shown<'a> {
@@ -56,13 +57,12 @@ impl<'a> Shown<'a> {
             introspects: &client.introspects,
             first_party: client.first_party,
             refresh_rotation: client.refresh_rotation == RefreshRotation::Rotate,
-            token_endpoint_auth_method: client.metadata.token_endpoint_auth_method,
-            jwks_uri: client.metadata.jwks_uri.as_deref(),
-            jwks: client.metadata.jwks.as_ref(),
             trust: client.trust,
             created_at: client.created_at.to_string(),
             disabled_at: client.disabled_at.map(|at| at.to_string()),
             declared_in: client.declared_in.as_deref(),
+            unused_until: client.unused_until.map(|at| at.to_string()),
+            metadata: registration::metadata_members(client),
         }
     }
 
@@ -84,15 +84,6 @@ impl<'a> Shown<'a> {
         say!("introspects       {}", list(self.introspects.iter().map(Resource::as_str).collect()))?;
         say!("first_party       {}", if self.first_party { "yes" } else { "no" })?;
         say!("refresh_rotation  {}", if self.refresh_rotation { "yes" } else { "no" })?;
-        if let Some(method) = self.token_endpoint_auth_method {
-            say!("authenticates by  {}", method.as_str())?;
-        }
-        if let Some(uri) = self.jwks_uri {
-            say!("jwks_uri          {uri}")?;
-        }
-        if let Some(jwks) = self.jwks {
-            say!("jwks              {jwks}")?;
-        }
         say!("trust             {}", self.trust.as_str())?;
         say!("created_at        {}", self.created_at)?;
         if let Some(disabled_at) = &self.disabled_at {
@@ -101,9 +92,24 @@ impl<'a> Shown<'a> {
         if let Some(declared_in) = self.declared_in {
             say!("declared_in       {declared_in}")?;
         }
+        if let Some(unused_until) = &self.unused_until {
+            say!("unused_until      {unused_until}")?;
+        }
+        for (member, value) in &self.metadata {
+            say!("{member:17} {}", in_a_line(value))?;
+        }
         if self.client_secret.is_some() {
             eprintln!("\nKeep the client_secret: it is not stored and cannot be shown again.");
         }
         Ok(())
+    }
+}
+
+/// A text as it is, a list by its items, anything else as JSON.
+fn in_a_line(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(in_a_line).collect::<Vec<_>>().join("\n                  "),
+        other => other.to_string(),
     }
 }

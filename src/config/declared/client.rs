@@ -9,6 +9,7 @@ use crate::{
     oauth::{
         Client, ClientId, GrantType, RedirectUri, Resource, Scope,
         client::{self, ApplicationType, ClientType, RefreshRotation},
+        registration::{self, Rules, WrongMember},
     },
     secret::SecretHash,
 };
@@ -33,14 +34,59 @@ pub(in crate::config) const KEYS: Keys = &[
         "A file with the secret of a confidential client, at least 32 characters, such as `openssl rand -base64 32` prints; or a list of two, while one takes the place of the other.",
     ),
     ("client_secret_sha256", "The SHA-256 of such a secret in hexadecimal, instead of its file; or a list of two."),
+    ("post_logout_redirect_uris", "Where people may be sent back after signing out, exactly: a list."),
+    (
+        "token_endpoint_auth_method",
+        "The one way in which it authenticates: `client_secret_basic`, `client_secret_post`, `client_secret_jwt`, `private_key_jwt` or, if it is public, `none`.",
+    ),
+    ("token_endpoint_auth_signing_alg", "The one algorithm that it signs with to authenticate, such as `ES256`."),
+    ("jwks_uri", "Where its public keys are."),
+    ("jwks", "Its public keys themselves, a JWK Set: `{ keys = [{ kty = \"EC\", ... }] }`."),
+    ("id_token_signed_response_alg", "What its ID tokens are signed with: `RS256`, the default, `ES256` or `EdDSA`."),
+    ("userinfo_signed_response_alg", "The same for UserInfo, which then answers with a JWT."),
+    ("request_object_signing_alg", "The one algorithm that it signs request objects with."),
+    ("request_uris", "Where its request objects may be fetched: a list."),
+    ("subject_type", "`public`, the default, or `pairwise`: people have an identifier of their own at each site."),
+    (
+        "sector_identifier_uri",
+        "The host of this URI is the site, where `pairwise` clients share one. You vouch for it: nothing is fetched.",
+    ),
+    ("default_max_age", "So many seconds after signing in, people sign in again."),
+    ("require_auth_time", "`true`: it relies on `auth_time` in ID tokens, which is always there."),
+    ("default_acr_values", "The `acr` that it wants where a request names none: a list."),
+    ("initiate_login_uri", "Where others can send people to have it sign them in."),
+    ("backchannel_logout_uri", "What is told when a session ends."),
+    ("backchannel_logout_session_required", "`true`: it wants to know which session, by `sid`."),
+    ("frontchannel_logout_uri", "What browsers load when a session ends; at the origin of one of the `redirect_uris`."),
+    ("frontchannel_logout_session_required", "`true`: it wants to know which session, by `sid`."),
+    ("client_uri", "Its home page."),
+    ("logo_uri", "Its logo."),
+    ("policy_uri", "Its privacy policy."),
+    ("tos_uri", "Its terms of service."),
+    ("contacts", "Whom to ask about it: a list."),
+    ("software_id", "What program it is."),
+    ("software_version", "And which version."),
+    (
+        "pkce",
+        "Whether its authorization requests need PKCE: `required`, the default, `or_nonce` (a `nonce` of OpenID will do), or `optional`, for certification only. For confidential clients.",
+    ),
+    (
+        "access_token_signing_alg",
+        "What its access tokens are signed with: `ES256`, `RS256`, `PS256` or `EdDSA`. Without it: `tokens.access_token_alg`.",
+    ),
+    ("default_resource", "The one of its `resources` that is meant where a request names none."),
+    ("claims", "What its tokens and UserInfo say of people beyond the scopes: `roles`, `groups`, and attributes by name, a list."),
 ];
 
 /// So many secrets are valid at once, as after `grantor client rotate-secret`.
 const SECRETS: usize = 2;
 const SECRET_LEN: std::ops::RangeInclusive<usize> = 32..=512;
 
+/// What is read as a whole below, each value with its own mistake.
+const CORE: [&str; 6] = ["client_name", "application_type", "redirect_uris", "grant_types", "response_types", "scope"];
+
 /// The client of one table; `None` where something is wrong with it.
-pub(super) fn read(entry: &mut Entry<'_>) -> Option<Client> {
+pub(super) fn read(entry: &mut Entry<'_>, rules: &Rules<'_>) -> Option<Client> {
     let id = entry.parsed("client_id", ClientId::parse);
     let name = entry.parsed("client_name", client::display_name);
     if !entry.has("client_name") {
@@ -51,15 +97,24 @@ pub(super) fn read(entry: &mut Entry<'_>) -> Option<Client> {
     let id = id.or_else(|| ClientId::parse("nobody").ok())?;
     let mut client = Client::new(id, name.unwrap_or_default(), client_type);
     client.declared_in = Some(entry.document.name.to_owned());
-    read_metadata(entry, &mut client);
+    read_core(entry, &mut client);
+    let members = entry.document(registration::names().filter(|name| !CORE.contains(name)));
+    tell(entry, registration::apply(&mut client, &members, rules));
     client.secrets = read_secrets(entry, client_type);
     if entry.is_right() {
         client.check().map_err(|contradiction| entry.contradiction(contradiction.to_string())).ok()?;
+        tell(entry, registration::check(&client, rules));
     }
     entry.is_right().then_some(client)
 }
 
-fn read_metadata(entry: &mut Entry<'_>, client: &mut Client) {
+fn tell(entry: &mut Entry<'_>, wrong: Vec<WrongMember>) {
+    for WrongMember { member, remedy } in wrong {
+        entry.mistake(member, None, remedy);
+    }
+}
+
+fn read_core(entry: &mut Entry<'_>, client: &mut Client) {
     if let Some(application_type) = entry.parsed("application_type", application_type) {
         client.application_type = application_type;
     }

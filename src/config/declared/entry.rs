@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use serde_json::{Map, Value};
+
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -10,8 +11,10 @@ use toml::{
 
 use super::{
     super::mistakes::{Mistake, Mistakes, nearest},
+    CLIENTS,
     document::Document,
 };
+use crate::oauth::registration;
 
 /// The keys of a kind of table, each with its meaning for `docs/configuration.md`. The first one names the thing.
 pub(in crate::config) type Keys = &'static [(&'static str, &'static str)];
@@ -157,9 +160,25 @@ impl<'a> Entry<'a> {
         Some(parsed)
     }
 
+    /// The values of these keys, and of those in other languages, as the JSON that a client would register.
+    pub fn document(&mut self, keys: impl Iterator<Item = &'static str>) -> Map<String, Value> {
+        let wanted: Vec<&str> = keys.collect();
+        let given = self.values.iter().filter(|(key, _)| wanted.contains(key) || registration::is_localized(key));
+        let read: Vec<(&str, Option<Value>)> = given.map(|(key, (value, _))| (*key, json(value))).collect();
+        let mut document = Map::new();
+        for (key, value) in read {
+            match value {
+                Some(value) => drop(document.insert(key.to_owned(), value)),
+                None => self.mistake(key, None, "must be a number that JSON has"),
+            }
+        }
+        document
+    }
+
     fn refuse_unknown(&mut self, keys: Keys) {
         let known: Vec<String> = keys.iter().map(|(key, _)| (*key).to_owned()).collect();
-        let unknown: Vec<&str> = self.values.keys().copied().filter(|key| !known.iter().any(|known| known == key)).collect();
+        let is_known = |key: &str| known.iter().any(|known| known == key) || (self.kind == CLIENTS && registration::is_localized(key));
+        let unknown: Vec<&str> = self.values.keys().copied().filter(|key| !is_known(key)).collect();
         for key in unknown {
             let remedy = match (key, nearest(key, &known)) {
                 ("client_secret", _) => {

@@ -19,7 +19,7 @@ use toml::de::DeValue;
 
 use self::{document::Document, entry::Entry};
 use super::mistakes::{Mistake, Mistakes};
-use crate::oauth::{Client, Email, ProtectedResource};
+use crate::oauth::{Client, Email, Issuer, ProtectedResource, registration::Rules};
 
 pub(super) use self::{
     client::KEYS as CLIENT_KEYS,
@@ -62,18 +62,20 @@ impl Declarations {
         main: Option<(&Path, &str)>,
         included: &[Included],
         known_roles: &BTreeMap<String, String>,
+        issuer: Option<&Issuer>,
         mistakes: &mut Mistakes,
     ) -> Self {
         let main_name = main.and_then(|(path, _)| path.file_name()).map(|name| name.to_string_lossy().into_owned());
         let main = main.zip(main_name.as_deref()).and_then(|((path, text), name)| Document::parse(name, path, text));
         let included = included.iter().filter_map(|file| Document::parse(&file.name, &file.path, &file.text));
         let mut declarations = Self::default();
+        let rules = Rules::of_operator(issuer.is_some_and(Issuer::is_loopback));
         // What was declared, and where.
         let (mut clients, mut people, mut resources) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         for document in main.into_iter().chain(included) {
             entries(&document, CLIENTS, CLIENT_KEYS, mistakes, |entry| {
                 let is_first = is_first(&mut clients, str::to_owned, entry, "client_id");
-                declarations.clients.extend(client::read(entry).filter(|_| is_first));
+                declarations.clients.extend(client::read(entry, &rules).filter(|_| is_first));
             });
             entries(&document, PEOPLE, PERSON_KEYS, mistakes, |entry| {
                 let key = |text: &str| Email::parse(text).map_or_else(|_| text.to_owned(), |email| email.key);

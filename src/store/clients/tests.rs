@@ -34,6 +34,7 @@ proptest! {
             tokens_not_before: None,
             declared_in: None,
             metadata: Json(ClientMetadata::default()),
+            unused_until: None,
         };
         let parts = [
             ("id", ClientId::parse(&id).is_ok()),

@@ -8,6 +8,7 @@ pub mod meanwhile;
 pub mod operator;
 pub mod over_http;
 pub mod process;
+pub mod registration;
 pub mod relying_party;
 pub mod resource_server;
 pub mod signing;
@@ -150,9 +151,14 @@ impl TestServer {
 
     /// A server on a database that commands wrote to, at the time that they have.
     pub async fn on(database: Database) -> Self {
+        Self::beside(&database, &[]).await
+    }
+
+    /// The same with settings, on a database that is still in use.
+    pub async fn beside(database: &Database, settings: &[(&str, &str)]) -> Self {
         let clock = Clock::moved_from(Clock::system().now());
-        let server = Server::start(config(&database, &[]), clock.clone()).await.unwrap();
-        Self { routes: Routes::new(&server), path: String::new(), clock, database, server }
+        let server = Server::start(config(database, settings), clock.clone()).await.unwrap();
+        Self { routes: Routes::new(&server), path: String::new(), clock, database: database.clone(), server }
     }
 
     /// A second node on the same database, with the same clock. `SQLite` serves one node, so this is for Postgres.
