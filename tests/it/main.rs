@@ -54,6 +54,7 @@ mod oidc_frontchannel_logout;
 mod oidc_prompt_create;
 mod oidc_registration;
 mod oidc_rp_initiated_logout;
+mod openidconnect_crate;
 mod pages_account;
 mod pages_consent;
 mod pages_language;

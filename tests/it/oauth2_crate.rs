@@ -1,31 +1,19 @@
 //! A client written with the `oauth2` crate, as an app's developer writes it, against the running binary.
 
-use http::Request;
 use oauth2::{
-    AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse, IntrospectionUrl, PkceCodeChallenge,
-    RedirectUrl, RequestTokenError, RevocationUrl, Scope, StandardRevocableToken, TokenIntrospectionResponse, TokenResponse, TokenUrl,
+    AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, IntrospectionUrl, PkceCodeChallenge, RedirectUrl, RequestTokenError,
+    RevocationUrl, Scope, StandardRevocableToken, TokenIntrospectionResponse, TokenResponse, TokenUrl,
     basic::{BasicClient, BasicErrorResponseType},
 };
 
 use crate::{
     harness::{
         browser::PASSWORD,
-        over_http::{CALLBACK, RemoteApp, RemoteBrowser, create_person, get, http_client},
+        over_http::{CALLBACK, RemoteApp, RemoteBrowser, carry, create_person, get},
         process::Process,
     },
     on_databases,
 };
-
-/// Carries what the crate sends. It refuses to revoke without TLS, even on loopback: for it the server is at `https`.
-async fn carry(request: HttpRequest) -> Result<HttpResponse, reqwest::Error> {
-    let (mut parts, body) = request.into_parts();
-    parts.uri = parts.uri.to_string().replacen("https://127.0.0.1", "http://127.0.0.1", 1).parse().unwrap();
-    let answer = http_client().execute(Request::from_parts(parts, body).try_into()?).await?;
-    let mut response = HttpResponse::new(Vec::new());
-    (*response.status_mut(), *response.headers_mut()) = (answer.status(), answer.headers().clone());
-    *response.body_mut() = answer.bytes().await?.to_vec();
-    Ok(response)
-}
 
 /// The error code in a refusal that the crate understood.
 fn code_of<T>(result: Result<T, oauth2::basic::BasicRequestTokenError<reqwest::Error>>) -> BasicErrorResponseType {
