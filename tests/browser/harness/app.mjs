@@ -9,13 +9,21 @@ import { createServer } from "node:http";
 setDefaultResultOrder("ipv4first");
 
 export class App {
-  // `kind` is `--public` or `--confidential`.
-  static async register(grantor, name, kind) {
+  // `kind` is `--public` or `--confidential`; `metadata`, members of client metadata, may depend on the app.
+  static async register(grantor, name, kind, metadata) {
+    const app = await App.listen(grantor, name);
+    await app.#register(kind, app.redirectUri, ...(metadata ? ["--metadata", JSON.stringify(metadata(app))] : []));
+    return app;
+  }
+
+  // An app with a callback and without a registration.
+  static async listen(grantor, name) {
     const app = new App(grantor, name);
     app.#server.listen(0, "127.0.0.1");
     await once(app.#server, "listening");
     app.origin = `http://127.0.0.1:${app.#server.address().port}`;
-    await app.#register(kind, `${app.origin}/callback`);
+    app.redirectUri = `${app.origin}/callback`;
+    app.signedOutUri = `${app.origin}/signed-out`;
     return app;
   }
 
@@ -68,10 +76,21 @@ export class App {
     return url.href;
   }
 
+  // As `grantor client create` printed them.
+  get credentials() {
+    const { client_id, client_secret } = this.#client;
+    return { client_id, client_secret };
+  }
+
+  // What the browser brought to the callback, unchecked.
+  async brought(page) {
+    await page.waitForURL((url) => url.href.startsWith(this.redirectUri));
+    return this.#response;
+  }
+
   // The authorization response that the browser brought: its method and parameters, `state` and `iss` checked.
   async response(page) {
-    await page.waitForURL((url) => url.href.startsWith(this.redirectUri));
-    const { method, params } = this.#response;
+    const { method, params } = await this.brought(page);
     if (params.state !== this.#state) throw new Error(`state is ${params.state}, not ${this.#state}`);
     if (params.iss !== this.grantor.issuer) throw new Error(`iss is ${params.iss}, not ${this.grantor.issuer}`);
     return { method, params };
@@ -125,11 +144,11 @@ export class App {
 
   async #callback(request, response) {
     const url = new URL(request.url, this.origin);
-    if (url.pathname !== "/callback") return response.writeHead(404).end();
+    if (!["/callback", "/signed-out"].includes(url.pathname)) return response.writeHead(404).end();
     let body = "";
     for await (const chunk of request) body += chunk;
     const params = request.method === "POST" ? new URLSearchParams(body) : url.searchParams;
-    this.#response = { method: request.method, params: Object.fromEntries(params) };
+    if (url.pathname === "/callback") this.#response = { method: request.method, params: Object.fromEntries(params) };
     response.writeHead(200, { "content-type": "text/html; charset=utf-8" });
     response.end("<!doctype html><html lang=en><title>Back at the app</title><p>Back at the app");
   }

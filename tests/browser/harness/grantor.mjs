@@ -54,6 +54,7 @@ export class Grantor {
       GRANTOR_DATABASE_URL: database.url,
       GRANTOR_DATA_DIR: dir,
       GRANTOR_MASTER_KEY: randomBytes(32).toString("base64"),
+      GRANTOR_REGISTRATION__MODE: "token",
       // So short that a test can fill it.
       GRANTOR_PASSWORDS__HASHING_QUEUE: "1",
       GRANTOR_SIGN_UP__OPEN: "true",

@@ -29,6 +29,8 @@ export class World {
 
   // Where pages may send requests.
   #origins = [];
+  // What ends with this world.
+  #visitors = [];
 
   get issuer() {
     return this.grantor.issuer;
@@ -46,10 +48,22 @@ export class World {
     return person;
   }
 
+  // Something that a test starts, at an `origin` of its own, until `stop`.
+  async host(starting) {
+    const visitor = await starting;
+    this.#visitors.push(visitor);
+    this.#origins.push(visitor.origin);
+    return visitor;
+  }
+
   // An app on a host that does not exist: people are sent to Grantor by it; who lets them go back there answers for it.
   async appElsewhere(name, origin, scopes = []) {
     this.#origins.push(origin);
     return App.registerElsewhere(this.grantor, name, `${origin}/callback`, scopes);
+  }
+
+  log() {
+    return [this.grantor, ...this.#visitors].map((one) => one.log?.() ?? "").join("\n");
   }
 
   open(options) {
@@ -58,6 +72,7 @@ export class World {
 
   async stop() {
     await this.browser?.close();
+    for (const visitor of this.#visitors) await visitor.stop();
     await this.app?.stop();
     await this.confidentialApp?.stop();
     await this.grantor?.stop();
@@ -106,7 +121,7 @@ async function inBrowser(world, options, run) {
     await run({ world, page, open });
     for (const one of opened.splice(0)) await one.close();
   } catch (error) {
-    console.error(`at ${page.url()}\n${await page.innerText("body").catch(() => "")}\n--- the server's log\n${world.grantor.log()}`);
+    console.error(`at ${page.url()}\n${await page.innerText("body").catch(() => "")}\n--- the servers' log\n${world.log()}`);
     throw error;
   } finally {
     for (const one of opened) await one.close().catch(() => {});
