@@ -1,4 +1,4 @@
-//! Grantor: an OAuth 2.1 authorization server. This is its map, each module using only those above it.
+//! Grantor: an OAuth 2.1 authorization server and `OpenID` Provider. This is its map, each module using only those above it.
 
 // The blank lines keep this order, which tests/it/architecture.rs checks.
 

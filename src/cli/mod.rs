@@ -36,9 +36,9 @@ use crate::{
     telemetry,
 };
 
-/// OAuth 2.1 authorization server
 #[derive(Parser)]
-#[command(name = "grantor", version, disable_help_subcommand = true, after_help = EXAMPLES)]
+#[command(name = "grantor", version, about = "OAuth 2.1 authorization server and OpenID Provider")]
+#[command(disable_help_subcommand = true, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -87,6 +87,23 @@ describe("the tours", { timeout: 180_000 }, () => {
     });
   });
 
+  it("an app signs a person in with OpenID Connect, knows who it is, and signs them out", async () => {
+    const printed = await newcomer.follow("docs/tours/openid.md");
+    assert.match(printed, /"userinfo_endpoint": "http/);
+    await open(async (page) => {
+      await page.goto(newcomer.url(3002));
+      await page.click("text=Sign in");
+      await signIn(page, ALICE);
+      await allow(page);
+      await page.waitForSelector("h1:has-text('Hello, Alice')");
+      assert.match(await page.innerText("p"), /You are alice@example\.com, and for this app always [0-9a-f-]{36}\./);
+      await page.click("text=Sign out");
+      await page.waitForSelector("h1:has-text('Library')");
+      await page.click("text=Sign in");
+      await page.waitForSelector("[name=password]");
+    });
+  });
+
   it("curl alone leads from nothing to a verified token, and to one for a person that is refreshed and revoked", async () => {
     const fill = async (content, printed) => {
       if (!content.includes("CODE=...")) return content;

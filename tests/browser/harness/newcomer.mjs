@@ -20,6 +20,8 @@ const SERVER_PORT = "8080";
 const PROGRAMS = {
   cargo: "exit 0",
   npm: `ln -sfn ${join(root, "tests/browser/node_modules")} node_modules`,
+  // `pip` then finds in it what it is asked to install.
+  python3: `[ "$2" = venv ] && exec ln -sfn ${join(root, "tests/browser/authlib/.venv")} "$3"\nPATH="\${PATH#*:}" exec python3 "$@"`,
 };
 
 // The tours ask for Node 20, these tests for less: what the older one lacks is behind a switch there.
