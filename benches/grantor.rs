@@ -202,7 +202,7 @@ impl Grantor {
         http::post(&head, &http::form([("grant_type", "client_credentials"), ("scope", "reports:read")]))
     }
 
-    fn authorization_request(&self, client: &Client) -> String {
+    fn authorization_request(client: &Client) -> String {
         let code_challenge = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(CODE_VERIFIER));
         let query = http::form([
             ("response_type", "code"),
@@ -218,7 +218,7 @@ impl Grantor {
     fn code_flow_of(&self, client: &Client, person: &Person) -> CodeFlow {
         let fixed = http::form([("grant_type", "authorization_code"), ("redirect_uri", REDIRECT_URI), ("code_verifier", CODE_VERIFIER)]);
         CodeFlow {
-            authorize: http::get(self.settings.address, &self.authorization_request(client), &person.cookie),
+            authorize: http::get(self.settings.address, &Self::authorization_request(client), &person.cookie),
             head: self.head(client, TOKEN),
             prefix: format!("{fixed}&code="),
             member: "access_token",
@@ -239,7 +239,7 @@ impl Grantor {
             let user = ["user", "create", "--email", &email, "--email-verified", "--password-stdin", "--json"];
             self.settings.run(&user, PASSWORD)?;
             let mut connection = self.connection();
-            let request = self.authorization_request(&self.app);
+            let request = Self::authorization_request(&self.app);
             let sign_in = PreparedSignIn::fetch(&mut connection, self.settings.address, &request, (&email, PASSWORD))
                 .await
                 .context("cannot get the sign-in form")?;

@@ -10,7 +10,6 @@ use super::{algorithm::Algorithm, client_auth_method::ClientAuthMethod, jws_algo
 /// The members that decide nothing about the core, kept as one document. What is absent has the default of its specification.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a registered member")]
 pub struct ClientMetadata {
     /// The one method that the client uses; without it any that its type and secrets allow.
     #[serde(skip_serializing_if = "Option::is_none")]

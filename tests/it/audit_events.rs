@@ -229,7 +229,15 @@ async fn of_the_operator(watch: &mut Watch<'_>) {
         // The keys of the template begin later than the clock of the machine.
         &["keys", "rotate", "--now", "keys.rotated"],
     ];
-    for line in client.iter().chain(people) {
+    let api = "https://api.example";
+    let resources: &[&[&str]] = &[
+        &["resource", "create", api, "--name", "Notes", "resource.created"],
+        &["resource", "update", api, "--name", "All notes", "resource.updated"],
+        &["resource", "disable", api, "resource.disabled"],
+        &["resource", "enable", api, "resource.enabled"],
+        &["resource", "delete", api, "resource.deleted"],
+    ];
+    for line in client.iter().chain(people).chain(resources) {
         let (name, arguments) = line.split_last().unwrap();
         watch.expect_of_command(arguments, &[name]).await;
     }

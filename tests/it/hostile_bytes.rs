@@ -40,6 +40,7 @@ const ROUTES: &[&str] = &[
     "/oauth/introspect",
     "/oauth/jwks",
     "/oauth/logout",
+    "/oauth/register",
     "/oauth/revoke",
     "/oauth/token",
     "/oauth/userinfo",

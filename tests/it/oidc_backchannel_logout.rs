@@ -44,7 +44,7 @@ async fn end_in_the_database(server: &TestServer) {
     server.database.execute(&format!("UPDATE session_clients SET ended_at = {now}, due_at = {now}")).await;
 }
 
-async fn sids(party: &RelyingParty) -> Vec<String> {
+fn sids(party: &RelyingParty) -> Vec<String> {
     party.requests().iter().map(|request| request.claims()["sid"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -134,16 +134,16 @@ on_every_backend! {
             sid.push(claims(&id_token(&app, browser).await)["sid"].as_str().unwrap().to_owned());
         }
         here.submit("/account/sessions/end", &[("session", &sid[0])]).await.assert_status(200);
-        assert_eq!(sids(&party).await, sid[..1]);
+        assert_eq!(sids(&party), sid[..1]);
         here.submit("/account/sign-out-everywhere", &[]).await.assert_status(200);
-        assert_eq!(sids(&party).await, sid);
+        assert_eq!(sids(&party), sid);
 
         let other = server.person("someone-else").await;
         let (mut shared, token) = someone(&app).await;
         shared.go("/login?another=1").await;
         shared.sign_in(&other).await.assert_status(200);
         server.run_jobs().await;
-        assert_eq!(sids(&party).await.last().unwrap(), claims(&token)["sid"].as_str().unwrap());
+        assert_eq!(sids(&party).last().unwrap(), claims(&token)["sid"].as_str().unwrap());
     }
 
     /// Commands end sessions, too: revoke-sessions, set-password, disable and delete.
@@ -309,7 +309,7 @@ async fn of_two_nodes_one_tells() {
     end_in_the_database(&one).await;
     join(one.run_jobs(), other.run_jobs()).await;
     one.run_jobs().await;
-    let told: BTreeSet<String> = sids(&party).await.into_iter().collect();
+    let told: BTreeSet<String> = sids(&party).into_iter().collect();
     assert_eq!((told.len(), party.requests().len()), (8, 8));
     assert_eq!((remembered(&one).await, one.audited("logout_token.accepted").await), (0, 8));
     other.close().await;

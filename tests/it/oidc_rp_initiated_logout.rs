@@ -111,7 +111,7 @@ on_every_backend! {
         assert!(!is_signed_in(&mut browser).await);
     }
 
-    /// RP-Initiated Logout §2: without a hint the person must be asked, and who says yes with a client_id goes back.
+    /// RP-Initiated Logout §2: without a hint the person must be asked, and who says yes with a `client_id` goes back.
     async fn without_a_hint_the_person_is_asked(server) {
         let app = app(server, "app").await;
         let (mut browser, _) = someone(&app).await;
@@ -123,7 +123,7 @@ on_every_backend! {
         assert!(!is_signed_in(&mut browser).await);
     }
 
-    /// RP-Initiated Logout §3: without hint and client_id nobody vouches for the address.
+    /// RP-Initiated Logout §3: without hint and `client_id` nobody vouches for the address.
     async fn without_hint_and_client_there_is_no_way_back(server) {
         let app = app(server, "app").await;
         for params in [&[("post_logout_redirect_uri", BACK), ("state", "x")][..], &[("state", "x")], &[]] {
@@ -220,7 +220,7 @@ on_every_backend! {
         assert!(is_signed_in(&mut browser).await);
     }
 
-    /// RP-Initiated Logout §2: client_id must be the client that the hint was issued to, and there must be such a client.
+    /// RP-Initiated Logout §2: `client_id` must be the client that the hint was issued to, and there must be such a client.
     async fn a_hint_of_another_client_is_a_page(server) {
         let (one, other) = (app(server, "app").await, app(server, "other").await);
         let (mut browser, token) = someone(&one).await;

@@ -17,8 +17,8 @@ struct Publisher {
 impl Publisher {
     fn new() -> Self {
         use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
-        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&aws_lc_rs::rand::SystemRandom::new()).unwrap();
-        let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap();
+        let pair = Ed25519KeyPair::generate().unwrap();
+        let pkcs8 = pair.to_pkcs8().unwrap();
         let x = BASE64_URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
         Self { key: EncodingKey::from_ed_der(pkcs8.as_ref()), jwks: json!({ "keys": [{ "kty": "OKP", "crv": "Ed25519", "x": x }] }) }
     }

@@ -27,6 +27,9 @@ use crate::{
     },
 };
 
+const CLAIM_HELP: &str =
+    "A standard claim of OpenID, such as given_name, or an attribute of yours; the value is a text or JSON; may be repeated";
+
 #[derive(Subcommand)]
 #[command(after_help = "\
 Examples:
@@ -78,8 +81,7 @@ pub(super) struct Create {
     /// May be repeated
     #[arg(long = "group", value_name = "GROUP")]
     groups: Vec<String>,
-    /// A standard claim of OpenID, such as given_name, or an attribute of yours; the value is a text or JSON; may be repeated
-    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = claim)]
+    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = claim, help = CLAIM_HELP)]
     claims: Vec<(String, Value)>,
     /// The address is known to be this person's
     #[arg(long)]
