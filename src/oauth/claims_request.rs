@@ -10,6 +10,9 @@ use super::{
     params::Params,
 };
 
+/// What a grant keeps of a request is bounded.
+const MAX_BYTES: usize = 4096;
+
 /// Which claims are wanted at UserInfo and in the ID token. Other members of the parameter are ignored (§5.5).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimsRequest {
@@ -46,6 +49,11 @@ impl ClaimsRequest {
     /// The parameter of a request; without one nothing is wanted.
     pub fn from_params(params: &Params) -> Result<Self, OAuthError> {
         let Some(text) = params.get("claims") else { return Ok(Self::default()) };
+        if text.len() > MAX_BYTES {
+            return Err(OAuthError::invalid_request(
+                "The parameter 'claims' is too large: ask for fewer claims, or for the scopes that have them.",
+            ));
+        }
         // An object and nothing else: of a list, a struct would be read by position.
         let object = serde_json::from_str::<serde_json::Map<_, _>>(text);
         object.and_then(|object| serde_json::from_value(object.into())).map_err(|_| {

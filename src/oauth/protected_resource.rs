@@ -7,6 +7,7 @@ use super::{
     error::OAuthError,
     resource::Resource,
     scope::{self, Scope},
+    standard_claims,
 };
 use crate::clock::Timestamp;
 
@@ -50,12 +51,18 @@ impl ProtectedResource {
 
 /// Why a text cannot name a claim that a resource gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a claim's name has 1 to 100 printable ASCII characters without spaces, quotation marks and backslashes")]
+#[error(
+    "a claim's name has 1 to 100 printable ASCII characters without spaces, quotation marks and backslashes, and is none that tokens use for themselves"
+)]
 pub struct MalformedClaim;
 
 /// The name of a claim.
 pub fn claim_name(text: &str) -> Result<String, MalformedClaim> {
-    if text.len() <= 100 && scope::is_token(text) { Ok(text.to_owned()) } else { Err(MalformedClaim) }
+    if text.len() <= 100 && scope::is_token(text) && !standard_claims::is_reserved(text) {
+        Ok(text.to_owned())
+    } else {
+        Err(MalformedClaim)
+    }
 }
 
 /// What is registered of the resources of one token, in their order. Of one that nobody registered, which is `None`, nothing is

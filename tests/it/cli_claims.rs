@@ -38,6 +38,16 @@ on_databases! { [Sqlite, Postgres]
         assert!(updated["updated_at"].is_string());
     }
 
+    /// The operator says which claims a client gets; what tokens say of themselves is none.
+    async fn a_client_is_registered_for_claims(database) {
+        let create = ["client", "create", "--name", "Shop", "--redirect-uri", "https://shop.example/cb", "--json", "--metadata"];
+        let created = run_json(database, &[&create[..], &[r#"{"claims": ["roles", "department"]}"#]].concat());
+        let shown = run_json(database, &["client", "show", created["client_id"].as_str().unwrap(), "--json"]);
+        assert_eq!(shown["claims"], json!(["roles", "department"]), "{shown}");
+        let refused = run(database, &[&create[..], &[r#"{"claims": ["roles", "sub"]}"#]].concat());
+        assert!(refused.stderr.contains("none is one that tokens use for themselves"), "{}", refused.stderr);
+    }
+
     /// What makes no sense is refused before anything is written, with what to write instead.
     async fn what_makes_no_sense_is_refused(database) {
         for (arguments, code, reason) in [

@@ -140,6 +140,14 @@ on_every_backend! {
         assert_eq!((&claims["roles"], &claims["department"]), (&json!(["admin"]), &"Wonder".into()));
     }
 
+    /// What a grant keeps of a request is bounded, and the refusal says what to do.
+    async fn a_claims_parameter_that_is_too_large_is_refused(server) {
+        let app = server.register("app", registration()).await;
+        let of_length = |length: usize| format!("{{\"x\":\"{}\"}}", "y".repeat(length - 8));
+        server.get(&app.authorization_path(&[("claims", &of_length(4097))])).await.assert_redirected_error("invalid_request");
+        assert!(server.get(&app.authorization_path(&[("claims", &of_length(4096))])).await.location().starts_with("/login"));
+    }
+
     /// OpenID Core §5.5: what is no JSON object of this form is refused.
     async fn a_malformed_claims_parameter_is_an_invalid_request(server) {
         let app = server.register("app", registration()).await;

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     Rules,
-    values::{Fragment, LONGEST_URI, MOST_URIS, Read, flag, jwks, line, lines, list, number, one_of, string, web_uri},
+    values::{Fragment, LONGEST_URI, MOST_URIS, Read, claims, flag, jwks, line, lines, list, number, one_of, string, web_uri},
 };
 use crate::oauth::{
     Algorithm, Client, GrantType, JwsAlgorithm, RedirectUri, Resource, Scope,
@@ -120,7 +120,7 @@ pub(super) const MEMBERS: &[Member] = &[
         client.metadata.default_resource = Some(resource);
         Ok(())
     }),
-    operator("claims", |client, value, _| lines(value).map(|claims| client.metadata.claims = claims)),
+    operator("claims", |client, value, _| claims(value).map(|claims| client.metadata.claims = claims)),
 ];
 
 /// Sealed secrets, private keys and no secret at all belong to a method; the type of an operator's client is settled before.

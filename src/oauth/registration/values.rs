@@ -6,7 +6,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::Rules;
-use crate::oauth::{issuer::is_loopback, redirect_uri::shows_its_host};
+use crate::oauth::{issuer::is_loopback, protected_resource::claim_name, redirect_uri::shows_its_host};
 
 /// What to change; it continues the member's name.
 pub(super) type Remedy = Cow<'static, str>;
@@ -46,6 +46,12 @@ pub(super) fn list<T>(value: &Value, most: usize, read: impl Fn(&Value) -> Read<
 
 pub(super) fn lines(value: &Value) -> Read<Vec<String>> {
     list(value, MOST_TEXTS, line)
+}
+
+/// Names of claims about people.
+pub(super) fn claims(value: &Value) -> Read<Vec<String>> {
+    let remedy = "must be names of claims: none has spaces, quotation marks or backslashes, and none is one that tokens use for themselves";
+    list(value, MOST_TEXTS, |value| claim_name(string(value)?).map_err(|_| Cow::Borrowed(remedy)))
 }
 
 /// Seconds, or anything else that is counted.
