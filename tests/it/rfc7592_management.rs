@@ -124,6 +124,8 @@ on_every_backend! {
         let observer = server.register("api", Registration { introspects: vec!["https://auth.example.com"], ..Registration::default() }).await;
         let tokens = app.tokens().await;
         assert!(server.is_active(&observer, &tokens.access_token()).await);
+        // From here on the client is in memory.
+        let tokens = app.refresh(&tokens.refresh_token()).await;
 
         let deleted = manage(server, "DELETE", &registration, &Value::Null).await;
 
