@@ -8,6 +8,9 @@ import { DATABASES } from "./harness/database.mjs";
 import { allow, assertAsksForSignIn, signIn } from "./harness/verbs.mjs";
 import { on } from "./harness/world.mjs";
 
+// The library asks what its keys are by this name, which Node 18 does not have.
+globalThis.CryptoKey ??= webcrypto.CryptoKey;
+
 const NAME = "Cheshire Cards";
 const SCOPE = "openid profile email offline_access";
 // ID tokens come straight from the provider; this verifies their signatures all the same.
