@@ -146,6 +146,9 @@ on_every_backend! {
         let now = START.as_micros() / 1_000_000;
         let signed = |extra| key.sign(&claims(&extra));
         let valid = signed(json!({}));
+        let (signing_input, signature) = valid.rsplit_once('.').unwrap();
+        let first = if signature.starts_with('A') { 'B' } else { 'A' };
+        let forged = format!("{signing_input}.{first}{}", &signature[1..]);
         let objects = [
             other.sign(&claims(&json!({}))),
             signed(json!({"iss": "other"})),
@@ -158,7 +161,7 @@ on_every_backend! {
             signed(json!({"request": "x"})),
             signed(json!({"request_uri": "https://app.example/r"})),
             key.sign_as(&claims(&json!({})), Some("at+jwt")),
-            format!("{}A", &valid[..valid.len() - 1]),
+            forged,
             "e30.e30.e30.e30.e30".to_owned(),
             "not an object".to_owned(),
         ];
