@@ -45,6 +45,7 @@ on_databases! { [Sqlite, Postgres]
             (r#"{"pkce": "never"}"#, "pkce must be one of required, or_nonce, optional"),
             (r#"{"token_endpoint_auth_method": "none"}"#, "token_endpoint_auth_method must be 'none' for a public client"),
             (r#"{"token_endpoint_auth_method": "private_key_jwt"}"#, "private_key_jwt needs the client's public keys"),
+            (r#"{"jwks": {"keys": [{"kty": "EC", "crv": "P-521"}]}}"#, "jwks cannot be used"),
             ("[]", "not a JSON object"),
             ("@nowhere.json", "cannot be read"),
         ] {

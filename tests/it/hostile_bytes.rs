@@ -5,6 +5,7 @@
 use axum::body::Body;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use proptest::{prelude::*, sample::select, test_runner::Config};
+use serde_json::Value;
 
 use crate::{
     harness::{
@@ -247,10 +248,13 @@ async fn keep_signed_in(browser: &mut Browser<'_>, person: &Person) {
     }
 }
 
+/// Strangers may register clients.
+const OPEN: [(&str, &str); 2] = [("GRANTOR_REGISTRATION__MODE", "open"), ("GRANTOR_REGISTRATION__ADDRESS_CLIENTS", "100000")];
+
 /// A server on SQLite, with the client `app`, and a runtime to drive it from a test that is no future.
 fn with_server(test: impl FnOnce(&tokio::runtime::Runtime, &TestServer)) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let server = runtime.block_on(TestServer::start(Backend::Sqlite, &[]));
+    let server = runtime.block_on(TestServer::start(Backend::Sqlite, &OPEN));
     test(&runtime, &server);
     runtime.block_on(server.end());
 }
@@ -275,6 +279,49 @@ fn any_bytes_at_any_route_are_answered_in_order() {
             let answer = runtime.block_on(browser.fetch(request));
             *cookies.borrow_mut() = browser.cookies;
             assert_in_order(&sent, &answer)?;
+        });
+    });
+}
+
+/// RFC 7591 §3.2: any JSON is a registration, or is told what is wrong with it.
+#[test]
+fn any_json_is_registered_or_refused() {
+    let text = || {
+        prop_oneof![
+            "\\PC{0,20}",
+            "(https?|com\\.a)://?[a-z.:@\\[\\]]{0,12}/?[#?a-z]{0,4}",
+            Just("code".to_owned()),
+            Just("none".to_owned())
+        ]
+    };
+    let leaf = prop_oneof![
+        text().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+        Just(Value::Null),
+        prop::collection::vec(text(), 0..3).prop_map(Value::from),
+    ];
+    let value = leaf.prop_recursive(2, 8, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
+            prop::collection::btree_map("keys|kty|crv|x|y|n|e|[a-z]{0,3}", inner, 0..4)
+                .prop_map(|object| Value::Object(object.into_iter().collect())),
+        ]
+    });
+    let member = prop_oneof![
+        "redirect_uris|grant_types|response_types|scope|client_name(#[a-z-]{0,4})?|(jwks|logo|tos|client|initiate_login|sector_identifier)_uri",
+        "jwks|contacts|subject_type|application_type|default_max_age|software_statement|token_endpoint_auth_(method|signing_alg)|[a-z_]{0,9}",
+    ];
+    with_server(|runtime, server| {
+        proptest!(cases(200), |(members in prop::collection::vec((member, value), 0..4))| {
+            let mut document = serde_json::Map::from_iter([("redirect_uris".to_owned(), serde_json::json!(["https://app.example/callback"]))]);
+            document.extend(members);
+            let answer = runtime.block_on(server.register_itself(document.into()));
+            if answer.status != 201 {
+                let error = answer.json()["error"].as_str().unwrap_or_default().to_owned();
+                answer.assert_error(400, &error);
+            }
         });
     });
 }

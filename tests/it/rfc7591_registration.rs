@@ -257,7 +257,7 @@ on_databases! { [Sqlite, Postgres]
         process::run(database, &["registration-token", "revoke", id]).assert_refused(1, "there is no registration token");
 
         let made = process::run_json(database, &["registration-token", "create", "--ttl", "1h", "--json"]);
-        server.advance(3_601);
+        server.advance(7_200);
         server.register_with(made["registration_token"].as_str().unwrap(), document()).await.assert_error(401, "invalid_token");
         assert_eq!(server.audit().await, ["registration_token.created", "registration_token.revoked", "registration_token.created"]);
         server.close().await;

@@ -175,6 +175,9 @@ impl Settings {
             client.check().map_err(|contradiction| Failure::Argument(contradiction.to_string()))?;
             wrong = registration::check(client, &rules);
         }
+        if let Some(Err(why)) = client.metadata.jwks.as_ref().map(ClientKeys::of) {
+            return Err(Failure::Argument(format!("jwks cannot be used: {why}")));
+        }
         if client.metadata.pkce == PkcePolicy::Optional {
             eprintln!("warning: with pkce optional, nothing protects the codes of '{}': it is for certification only", client.id);
         }
