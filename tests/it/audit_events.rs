@@ -226,11 +226,6 @@ async fn of_the_operator(watch: &mut Watch<'_>) {
         &["user", "disable", email, "person.disabled"],
         &["user", "enable", email, "person.enabled"],
         &["user", "delete", email, "person.deleted"],
-        &["resource", "create", "https://api.example", "--name", "API", "resource.created"],
-        &["resource", "update", "https://api.example", "--name", "The API", "resource.updated"],
-        &["resource", "disable", "https://api.example", "resource.disabled"],
-        &["resource", "enable", "https://api.example", "resource.enabled"],
-        &["resource", "delete", "https://api.example", "resource.deleted"],
         // The keys of the template begin later than the clock of the machine.
         &["keys", "rotate", "--now", "keys.rotated"],
     ];
