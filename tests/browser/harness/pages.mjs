@@ -10,7 +10,7 @@ const BROWSERS = [
 ];
 
 // What a client's developer or a person could choose to break a page: no place to wrap, markup, the other direction.
-const LONG_NAME = `${"Wide".repeat(16)}<b>&amp;</b> \u202eתוכנית`;
+const LONG_NAME = `${"Wide".repeat(16)}<b>&amp;</b> תוכנית`;
 const LONG_ORIGIN = `https://${"l".repeat(60)}.${"o".repeat(60)}.${"n".repeat(60)}.example`;
 const LONG_MAILBOX = "amailbox".repeat(6);
 const MANY_SCOPES = ["openid", "profile", "email", "address", "phone", "offline_access"].concat(
