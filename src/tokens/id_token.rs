@@ -18,8 +18,6 @@ use crate::{
 /// What is registered for clients that say nothing (`OpenID` Registration §2).
 const DEFAULT_ALGORITHM: Algorithm = Algorithm::Rs256;
 
-const TYP: &str = TokenType::IdToken.as_str();
-
 /// The payload of an ID token.
 #[derive(Serialize)]
 struct IdTokenClaims<'a> {
@@ -107,8 +105,9 @@ struct HintClaims {
 /// (§3.1.2.1, RP-Initiated Logout §4).
 pub(crate) async fn recognise_hint(server: &Server, token: &str) -> Result<Option<Hint>> {
     let Some(header) = jose::header(token) else { return Ok(None) };
-    let (Some(kid), Some(TYP)) = (&header.kid, header.typ.as_deref()) else { return Ok(None) };
-    let claims = server.keys().recognise::<HintClaims>(kid, token).await?;
+    let is_id_token = header.typ.as_deref() == Some(TokenType::IdToken.as_str());
+    let Some(kid) = header.kid.filter(|_| is_id_token) else { return Ok(None) };
+    let claims = server.keys().recognise::<HintClaims>(&kid, token).await?;
     let ours = claims.filter(|claims| claims.iss == server.config().issuer.as_str());
     Ok(ours.map(|HintClaims { sub, aud, sid, .. }| Hint { sub, aud, sid }))
 }
