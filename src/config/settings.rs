@@ -272,7 +272,7 @@ pub struct Registration {
     pub mode: RegistrationMode,
 
     /// What such clients may ask for, and get when they ask for nothing.
-    #[config(default = "openid profile email offline_access", deserialize_with = scope)]
+    #[config(default = "openid profile email address phone offline_access", deserialize_with = scope)]
     pub scope: Scope,
 
     /// Whether authorization requests of those with a secret or key need PKCE: `required`; `or_nonce`, a `nonce` will do;

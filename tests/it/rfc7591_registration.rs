@@ -41,7 +41,7 @@ on_every_backend! {
             ("grant_types", json!(["authorization_code"])),
             ("response_types", json!(["code"])),
             ("token_endpoint_auth_method", json!("client_secret_basic")),
-            ("scope", json!("openid profile email offline_access")),
+            ("scope", json!("openid profile email address phone offline_access")),
             ("client_id_issued_at", json!(server.clock.now().as_seconds())),
             ("client_secret_expires_at", json!(0)),
         ] {
