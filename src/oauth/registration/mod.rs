@@ -166,7 +166,7 @@ pub fn check(client: &Client, rules: &Rules) -> Vec<WrongMember> {
         "must be of a key pair, such as RS256 or ES256: a public client has no secret",
     );
     refuse(
-        metadata.subject_type == SubjectType::Pairwise && metadata.sector_identifier_uri.is_none() && !is_one_sector(client),
+        metadata.subject_type == SubjectType::Pairwise && client.sector_identifier().is_none(),
         "sector_identifier_uri",
         "must be given: with the subject_type pairwise, redirect_uris of several hosts or without one have no sector of their own",
     );
@@ -216,13 +216,6 @@ fn check_redirects(client: &Client, rules: &Rules) -> Option<WrongMember> {
         return Some(wrong("redirect_uris"));
     }
     logout.any(is_wrong).then(|| wrong("post_logout_redirect_uris"))
-}
-
-/// Whether all redirect URIs are of one host, which then is the sector (`OpenID` Core §8.1).
-fn is_one_sector(client: &Client) -> bool {
-    let mut hosts = client.redirect_uris.iter().map(|uri| Url::parse(uri.as_str()).ok().and_then(|url| url.host_str().map(str::to_owned)));
-    let first = hosts.next().flatten();
-    first.is_some() && hosts.all(|host| host == first)
 }
 
 /// Front-Channel Logout §2.

@@ -72,6 +72,8 @@ export class Grantor {
     let err = "";
     child.stdout.on("data", (chunk) => (out += chunk));
     child.stderr.on("data", (chunk) => (err += chunk));
+    // A command that reads nothing may have ended before its input is closed; its exit code says how it went.
+    child.stdin.on("error", () => {});
     child.stdin.end(input);
     const [code] = await once(child, "close");
     if (code !== 0) throw new Error(`grantor ${args.join(" ")}: exit code ${code}\n${err}`);
