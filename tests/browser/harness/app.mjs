@@ -34,6 +34,22 @@ export class App {
     return app;
   }
 
+  // An app that registered itself, with an initial access token (RFC 7591 §3).
+  static async registerItself(grantor, name, redirectUri, metadata = {}) {
+    const app = new App(grantor, name);
+    app.redirectUri = redirectUri;
+    const { registration_token } = await grantor.command(["registration-token", "create"]);
+    await app.#discover();
+    const answer = await fetch(app.endpoint("registration_endpoint"), {
+      method: "POST",
+      headers: { authorization: `Bearer ${registration_token}`, "content-type": "application/json" },
+      body: JSON.stringify({ client_name: name, redirect_uris: [redirectUri], ...metadata }),
+    });
+    app.#client = await answer.json();
+    if (answer.status !== 201) throw new Error(`registration: ${answer.status} ${JSON.stringify(app.#client)}`);
+    return app;
+  }
+
   #client;
   #metadata;
   #response;
@@ -128,6 +144,10 @@ export class App {
       redirectUri,
       ...settings,
     ]);
+    await this.#discover();
+  }
+
+  async #discover() {
     this.#metadata = await (await fetch(this.metadataUrl)).json();
   }
 

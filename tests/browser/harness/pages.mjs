@@ -1,6 +1,7 @@
 // Every page that a person can meet, and how to get there in a new browser.
 
 import { randomBytes } from "node:crypto";
+import { App } from "./app.mjs";
 import { allow, assertAsksForSignIn, obtainTokens, openAccount, signIn, signUp } from "./verbs.mjs";
 
 const BROWSERS = [
@@ -110,6 +111,13 @@ export const PAGES = {
     await signIn(page, await world.person(LONG_MAILBOX));
     await page.waitForSelector("#allow");
   },
+  "consent-self-registered": async ({ world, page }) => {
+    const app = await selfRegistered(world);
+    await page.goto(app.authorizationUrl());
+    await signIn(page, await world.person());
+    await page.waitForSelector("#self-registered");
+    await page.waitForSelector("#links > li:nth-child(4)");
+  },
   account: async ({ world, page }) => {
     await obtainTokens(page, world.app, await world.person());
     await openAccount(page, world);
@@ -177,6 +185,24 @@ export const PAGES = {
     await page.goto(`${world.issuer}/oauth/logout?id_token_hint=nonsense`);
     await page.waitForSelector("#remedy");
   },
+  "signed-out-with-frames": async ({ world, page }) => {
+    const metadata = ({ origin, signedOutUri }) => ({
+      frontchannel_logout_uri: `${origin}/signed-out?everywhere`,
+      post_logout_redirect_uris: [signedOutUri],
+    });
+    const app = await world.host(App.register(world.grantor, "Photo Books", "--confidential", metadata));
+    await obtainTokens(page, app, await world.person());
+    const query = new URLSearchParams({ client_id: app.credentials.client_id, post_logout_redirect_uri: app.signedOutUri });
+    await page.goto(`${world.issuer}/oauth/logout?${query}`);
+    await page.click("#sign-out");
+    await page.waitForSelector("#continue");
+    await page.waitForSelector("iframe", { state: "attached" });
+  },
+  "error-self-registered": async ({ world, page }) => {
+    const app = await selfRegistered(world);
+    await page.goto(app.authorizationUrl({ code_challenge_method: "plain" }));
+    await page.waitForSelector("#return");
+  },
   error: async ({ world, page }) => {
     await page.goto(world.app.authorizationUrl({ redirect_uri: "https://elsewhere.example/callback" }));
     await page.waitForSelector("#error-id");
@@ -215,6 +241,17 @@ export const PAGES = {
     await page.waitForSelector("#continue");
   },
 };
+
+function selfRegistered(world) {
+  const origin = "https://prints.example";
+  return world.appThatRegisteredItself("Photo Prints", origin, {
+    scope: "openid profile email offline_access",
+    client_uri: origin,
+    logo_uri: `${origin}/logo.png`,
+    policy_uri: `${origin}/privacy`,
+    tos_uri: `${origin}/terms`,
+  });
+}
 
 // Nobody's e-mail, and another each time: failures count for the account.
 function stranger() {

@@ -62,6 +62,12 @@ export class World {
     return App.registerElsewhere(this.grantor, name, `${origin}/callback`, scopes);
   }
 
+  // The same of an app that registered itself.
+  async appThatRegisteredItself(name, origin, metadata) {
+    this.#origins.push(origin);
+    return App.registerItself(this.grantor, name, `${origin}/callback`, metadata);
+  }
+
   log() {
     return [this.grantor, ...this.#visitors].map((one) => one.log?.() ?? "").join("\n");
   }
