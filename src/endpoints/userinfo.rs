@@ -53,8 +53,7 @@ async fn claims(server: &Server, client: &Client, token: &Recognised) -> Result<
     if !scope.contains(OPENID) {
         return Err(insufficient_scope().into());
     }
-    let wanted = claims_request.unwrap_or_default().userinfo;
-    let mut claims = person_claims::of_userinfo(&person, client, scope, &wanted);
+    let mut claims = person_claims::of_userinfo(&person, client, scope, &claims_request.unwrap_or_default());
     claims.insert("sub".to_owned(), subject::of(server, client, person.id).await?.into());
     Ok(claims)
 }

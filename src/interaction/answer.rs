@@ -199,7 +199,7 @@ async fn issue_code(
             redirect_uri: request.reply.return_address.as_str().to_owned(),
             code_challenge: request.code_challenge.clone(),
             nonce: request.nonce.clone(),
-            claims_request: Some(request.claims.clone()).filter(|claims| !claims.is_empty()),
+            claims_request: Some(request.claims.allowed(&request.client)).filter(|claims| !claims.wanted.is_empty()),
             sid: Some(session.id),
             auth_time: session.auth_time,
             amr: session.amr.clone(),

@@ -82,7 +82,7 @@ pub(crate) fn granted_scope(request: &AuthorizationRequest, consent: ConsentStat
 
 /// What the person allows: what is granted, and what the `claims` parameter asks for by name.
 pub(crate) fn allowed_scope(request: &AuthorizationRequest, consent: ConsentState<'_>) -> Scope {
-    granted_scope(request, consent).joined_with(&request.scope_of_claims())
+    granted_scope(request, consent).joined_with(&request.claims.scope(&request.client))
 }
 
 /// Re-authentication is proved by an `auth_time` later than the request.

@@ -15,7 +15,6 @@ use super::{
     resource::Resource,
     response_mode::ResponseMode,
     scope::{self, Scope},
-    standard_claims,
 };
 
 /// The parameters that matter to us; the normalised request consists of these.
@@ -120,14 +119,6 @@ impl AuthorizationRequest {
             client,
             reply,
         })
-    }
-
-    /// The scopes that have the claims which are asked for by name, as far as the client is registered for them: a scope is a
-    /// shorthand for its claims (`OpenID` Core §5.5.1), and what people are asked to allow.
-    pub fn scope_of_claims(&self) -> Scope {
-        let wanted = self.claims.userinfo.keys().chain(self.claims.id_token.keys());
-        let scopes: Vec<&str> = wanted.filter_map(|name| standard_claims::scope_of(name)).collect();
-        Scope::parse(&scopes.join(" ")).unwrap_or_default().limited_to(&self.client.scope)
     }
 
     /// The request with what its resources know of its scope, if they have something in common: no token could carry more.

@@ -6,8 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     claims::ACR_ONE_FACTOR,
+    client::Client,
     error::{ErrorCode, OAuthError},
     params::Params,
+    scope::Scope,
+    standard_claims,
 };
 
 /// What a grant keeps of a request is bounded.
@@ -17,9 +20,22 @@ const MAX_BYTES: usize = 4096;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClaimsRequest {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub userinfo: BTreeMap<String, Option<ClaimWanted>>,
+    pub userinfo: Wanted,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub id_token: BTreeMap<String, Option<ClaimWanted>>,
+    pub id_token: Wanted,
+}
+
+/// The claims that are wanted in one place, by their names.
+pub type Wanted = BTreeMap<String, Option<ClaimWanted>>;
+
+/// A request with what the person allowed of it, which stays what it was whatever the client registers for later.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllowedClaims {
+    #[serde(flatten)]
+    pub wanted: ClaimsRequest,
+    /// The scopes that have the claims which the person allowed.
+    #[serde(default)]
+    scope: Scope,
 }
 
 /// How a claim is wanted (§5.5.1); `null` asks for it as a voluntary one.
@@ -87,8 +103,29 @@ impl ClaimsRequest {
         Ok(())
     }
 
+    /// The scopes that have the claims which are asked for by name, as far as the client is registered for them: a scope is a
+    /// shorthand for its claims (§5.5.1), and what people are asked to allow.
+    pub fn scope(&self, client: &Client) -> Scope {
+        let wanted = self.userinfo.keys().chain(self.id_token.keys());
+        let scopes: Vec<&str> = wanted.filter_map(|name| standard_claims::scope_of(name)).collect();
+        Scope::parse(&scopes.join(" ")).unwrap_or_default().limited_to(&client.scope)
+    }
+
+    /// The request as the person allows it, who is asked for [`Self::scope`].
+    pub fn allowed(&self, client: &Client) -> AllowedClaims {
+        AllowedClaims { wanted: self.clone(), scope: self.scope(client) }
+    }
+
     /// Whether nothing is wanted.
     pub fn is_empty(&self) -> bool {
         self.userinfo.is_empty() && self.id_token.is_empty()
+    }
+}
+
+impl AllowedClaims {
+    /// Whether the client may have this claim today: it must still be registered for what the person allowed it.
+    pub fn is_open_to(&self, client: &Client, name: &str) -> bool {
+        let is_allowed = standard_claims::is_in(&self.scope, name) && standard_claims::is_in(&client.scope, name);
+        is_allowed || client.is_granted(name)
     }
 }

@@ -359,6 +359,11 @@ impl Client {
         self.secrets.push(hash);
     }
 
+    /// Whether the operator gives the client this claim, whatever the scope.
+    pub fn is_granted(&self, claim: &str) -> bool {
+        self.metadata.claims.iter().any(|granted| granted == claim)
+    }
+
     /// Whether the client is registered to get refresh tokens.
     pub fn gets_refresh_tokens(&self) -> bool {
         self.grant_types.contains(&GrantType::RefreshToken)

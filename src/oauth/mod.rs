@@ -30,7 +30,6 @@ pub mod webfinger;
 
 pub use algorithm::Algorithm;
 pub use authorization_request::AuthorizationRequest;
-pub use claims_request::ClaimsRequest;
 pub use client::{Client, ClientId};
 pub use client_metadata::ClientMetadata;
 pub use document::Document;

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     error::{Error, Result},
-    oauth::{ClaimsRequest, ClientId, Resource, Scope, pkce::CodeChallenge},
+    oauth::{ClientId, Resource, Scope, claims_request::AllowedClaims, pkce::CodeChallenge},
     secret::SecretHash,
 };
 
@@ -30,7 +30,7 @@ pub(crate) struct AuthorizationCode {
     pub code_challenge: Option<CodeChallenge>,
     /// Goes into the ID token (`OpenID` Core §2).
     pub nonce: Option<String>,
-    pub claims_request: Option<ClaimsRequest>,
+    pub claims_request: Option<AllowedClaims>,
     /// The session at which it was issued, whether or not what it obtains ends with that.
     pub sid: Option<Uuid>,
     pub auth_time: Timestamp,
@@ -50,7 +50,7 @@ struct CodeRow {
     redirect_uri: String,
     code_challenge: Option<String>,
     nonce: Option<String>,
-    claims_request: Option<Json<ClaimsRequest>>,
+    claims_request: Option<Json<AllowedClaims>>,
     sid: Option<Uuid>,
     auth_time: Timestamp,
     amr: Json<Vec<String>>,

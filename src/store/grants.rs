@@ -11,7 +11,7 @@ use crate::{
     audit::AuditEvent,
     clock::Timestamp,
     error::{Error, Result},
-    oauth::{ClaimsRequest, ClientId, Resource, Scope, client::RefreshRotation},
+    oauth::{ClientId, Resource, Scope, claims_request::AllowedClaims, client::RefreshRotation},
     secret::SecretHash,
 };
 
@@ -25,7 +25,7 @@ pub(crate) struct Grant {
     pub resources: Vec<Resource>,
     pub auth_time: Timestamp,
     pub amr: Vec<String>,
-    pub claims_request: Option<ClaimsRequest>,
+    pub claims_request: Option<AllowedClaims>,
     /// The session at which the person allowed it, whether or not it ends with that.
     pub sid: Option<Uuid>,
     pub created_at: Timestamp,
@@ -56,7 +56,7 @@ struct GrantRow {
     resources: Json<Vec<Resource>>,
     auth_time: Timestamp,
     amr: Json<Vec<String>>,
-    claims_request: Option<Json<ClaimsRequest>>,
+    claims_request: Option<Json<AllowedClaims>>,
     sid: Option<Uuid>,
     created_at: Timestamp,
     generation: i64,

@@ -14,7 +14,7 @@ use crate::{
     audit::AuditEvent,
     clock::Timestamp,
     error::Result,
-    oauth::{ClaimsRequest, Email},
+    oauth::{Email, claims_request::AllowedClaims},
     secret::{self, ThrottleKey},
 };
 
@@ -80,7 +80,7 @@ impl std::fmt::Debug for Person {
 struct BehindRow {
     #[sqlx(flatten)]
     person: Person,
-    claims_request: Option<Json<ClaimsRequest>>,
+    claims_request: Option<Json<AllowedClaims>>,
 }
 
 /// Columns by name: a statement prepared before a migration added one must go on working.
@@ -110,7 +110,7 @@ impl Store {
 
     /// The person behind an access token, with the `claims` parameter of its grant, if everything stands: grant, person, client,
     /// and the token itself. One statement.
-    pub(crate) async fn person_behind(&self, grant_id: Uuid, jti: Uuid) -> Result<Option<(Person, Option<ClaimsRequest>)>> {
+    pub(crate) async fn person_behind(&self, grant_id: Uuid, jti: Uuid) -> Result<Option<(Person, Option<AllowedClaims>)>> {
         const SELECT: &str = concat!(
             "SELECT ",
             person_columns!(),

@@ -73,10 +73,10 @@ pub(crate) async fn issue(server: &Server, client: &Client, grant: &Grant, nonce
 
 /// A claim is no longer told when the person is gone.
 async fn asked_for(server: &Server, client: &Client, grant: &Grant) -> Result<Map<String, Value>> {
-    let wanted = grant.claims_request.as_ref().map(|request| &request.id_token).filter(|wanted| !wanted.is_empty());
-    let Some(wanted) = wanted else { return Ok(Map::new()) };
+    let allowed = grant.claims_request.as_ref().filter(|allowed| !allowed.wanted.id_token.is_empty());
+    let Some(allowed) = allowed else { return Ok(Map::new()) };
     let person = server.store().person(grant.person_id).await?;
-    Ok(person.map_or_else(Map::new, |person| person_claims::of_id_token(&person, client, wanted)))
+    Ok(person.map_or_else(Map::new, |person| person_claims::of_id_token(&person, client, allowed)))
 }
 
 /// Who an ID token of ours is about, when a client shows it as a hint (§3.1.2.1, RP-Initiated Logout §2).

@@ -3,23 +3,26 @@
 //! A claim is told only if a scope covers it that the person allowed, or if the operator registered the client to get it. The
 //! `claims` parameter chooses among these and adds none: a client cannot widen them.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
 
 use crate::{
-    oauth::{Client, Scope, claims_request::ClaimWanted, standard_claims},
+    oauth::{
+        Client, Scope,
+        claims_request::{AllowedClaims, Wanted},
+        standard_claims,
+    },
     store::people::Person,
 };
 
 /// The answer of `UserInfo`, but for `sub` (§5.3.2).
-pub(crate) fn of_userinfo(person: &Person, client: &Client, scope: &Scope, wanted: &Wanted) -> Map<String, Value> {
-    told(person, |name, value| standard_claims::is_in(scope, name) || is_granted(client, name) || is_asked_for(client, wanted, name, value))
+pub(crate) fn of_userinfo(person: &Person, client: &Client, scope: &Scope, allowed: &AllowedClaims) -> Map<String, Value> {
+    let is_asked_for = |name: &str, value: &Value| allowed.is_open_to(client, name) && is_wanted(&allowed.wanted.userinfo, name, value);
+    told(person, |name, value| standard_claims::is_in(scope, name) || client.is_granted(name) || is_asked_for(name, value))
 }
 
 /// What an ID token says beyond its own claims: what the `claims` parameter asks for (§5.5).
-pub(crate) fn of_id_token(person: &Person, client: &Client, wanted: &Wanted) -> Map<String, Value> {
-    told(person, |name, value| is_asked_for(client, wanted, name, value))
+pub(crate) fn of_id_token(person: &Person, client: &Client, allowed: &AllowedClaims) -> Map<String, Value> {
+    told(person, |name, value| allowed.is_open_to(client, name) && is_wanted(&allowed.wanted.id_token, name, value))
 }
 
 /// What an access token says beyond its own claims: those of these names.
@@ -27,19 +30,9 @@ pub(crate) fn of_access_token(person: &Person, granted: &[String]) -> Map<String
     told(person, |name, _| granted.iter().any(|granted| granted == name))
 }
 
-/// A member of the `claims` parameter of a grant.
-pub(crate) type Wanted = BTreeMap<String, Option<ClaimWanted>>;
-
-/// Whether the operator gives the client this claim.
-fn is_granted(client: &Client, name: &str) -> bool {
-    client.metadata.claims.iter().any(|granted| granted == name)
-}
-
-/// Whether a claim is asked for, with this value if with any (§5.5.1), and the client may ask: with the grant the person
-/// allowed the scopes that have it.
-fn is_asked_for(client: &Client, wanted: &Wanted, name: &str, value: &Value) -> bool {
-    let accepts = |wanted: &Option<ClaimWanted>| wanted.as_ref().is_none_or(|wanted| wanted.accepts(value));
-    wanted.get(name).is_some_and(accepts) && (standard_claims::is_in(&client.scope, name) || is_granted(client, name))
+/// Whether a claim is asked for, with this value if with any (§5.5.1).
+fn is_wanted(claims: &Wanted, name: &str, value: &Value) -> bool {
+    claims.get(name).is_some_and(|wanted| wanted.as_ref().is_none_or(|wanted| wanted.accepts(value)))
 }
 
 fn told(person: &Person, is_told: impl Fn(&str, &Value) -> bool) -> Map<String, Value> {

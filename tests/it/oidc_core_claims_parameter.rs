@@ -3,7 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{App, Registration, TestServer},
+    harness::{
+        App, Registration, TestServer,
+        answer::claims,
+        registration::{changed, manage},
+    },
     on_every_backend,
 };
 
@@ -18,6 +22,16 @@ fn userinfo(claims: &Value) -> String {
 fn names(claims: &Value) -> Vec<&str> {
     claims.as_object().unwrap().keys().map(String::as_str).collect()
 }
+
+/// A client that registered itself for `openid` alone, and asks for an e-mail address in both places.
+async fn stranger(server: &TestServer) -> (Value, App<'_>) {
+    let redirect_uris = ["https://app.example/callback"];
+    let document = json!({ "redirect_uris": redirect_uris, "scope": "openid", "grant_types": ["authorization_code", "refresh_token"] });
+    let answer = server.register_itself(document).await;
+    (answer.json(), App::of_registration(server, &answer))
+}
+
+const EMAIL_IN_BOTH: &str = r#"{ "userinfo": { "email": null }, "id_token": { "email": null } }"#;
 
 on_every_backend! {
     /// OpenID Core §5.5, §5.5.1: a claim by its name, of a scope that was not asked for; the scope of the token stays what it is.
@@ -71,5 +85,30 @@ on_every_backend! {
         assert_eq!(names(&app.userinfo(&tokens.access_token()).await.json()), ["email", "sub"]);
         server.database.execute("UPDATE clients SET scope = 'openid profile'").await;
         crate::harness::eventually(async || names(&app.userinfo(&tokens.access_token()).await.json()) == ["sub"]).await;
+    }
+
+    /// OpenID Core §5.5.1: what a client registers for later is not what the person was asked for.
+    async fn a_client_that_widens_its_scope_is_told_no_more_than_was_allowed(server, "GRANTOR_REGISTRATION__MODE" = "open") {
+        let (registration, app) = stranger(server).await;
+        let tokens = app.redeem(&app.code_with(&[("claims", EMAIL_IN_BOTH)]).await).await;
+
+        manage(server, "PUT", &registration, &changed(&registration, "scope", json!("openid email"))).await.assert_status(200);
+
+        assert_eq!(names(&app.userinfo(&tokens.access_token()).await.assert_status(200).json()), ["sub"]);
+        let refreshed = app.refresh(&tokens.refresh_token()).await;
+        assert!(claims(&refreshed.assert_status(200).member("id_token")).get("email").is_none());
+    }
+
+    /// RFC 7591 §5: nor is what the operator gave it, and took back.
+    async fn what_the_operator_takes_back_no_scope_brings_back(server, "GRANTOR_REGISTRATION__MODE" = "open") {
+        let (registration, app) = stranger(server).await;
+        server.database.execute(r#"UPDATE clients SET metadata = '{"claims":["email"],"token_endpoint_auth_method":"client_secret_basic"}'"#).await;
+        let tokens = app.redeem(&app.code_with(&[("claims", EMAIL_IN_BOTH)]).await).await;
+        assert_eq!(names(&app.userinfo(&tokens.access_token()).await.json()), ["email", "sub"]);
+
+        server.database.execute(r#"UPDATE clients SET metadata = '{"token_endpoint_auth_method":"client_secret_basic"}'"#).await;
+        manage(server, "PUT", &registration, &changed(&registration, "scope", json!("openid email"))).await.assert_status(200);
+
+        assert_eq!(names(&app.userinfo(&tokens.access_token()).await.json()), ["sub"]);
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     harness::{
         App, TestServer,
-        registration::{json_request, manage},
+        registration::{changed, json_request, manage},
     },
     on_every_backend,
 };
@@ -13,18 +13,6 @@ use crate::{
 async fn registered(server: &TestServer) -> Value {
     let document = json!({ "redirect_uris": ["https://app.example/callback"], "client_name": "Self-made", "logo_uri": "https://app.example/logo.png" });
     server.register_itself(document).await.assert_status(201).json()
-}
-
-/// What a client that changes something sends: what it got, without what it must not send.
-fn changed(registration: &Value, member: &str, value: Value) -> Value {
-    let mut document = registration.clone();
-    let members = document.as_object_mut().unwrap();
-    members.retain(|name, _| {
-        !["registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at"]
-            .contains(&name.as_str())
-    });
-    members.insert(member.to_owned(), value);
-    document
 }
 
 on_every_backend! {

@@ -46,6 +46,18 @@ pub async fn manage(server: &TestServer, method: &str, registration: &Value, doc
     server.send(json_request(method, path, registration["registration_access_token"].as_str(), document)).await
 }
 
+/// What a client that changes something sends: what it got, without what it must not send.
+pub fn changed(registration: &Value, member: &str, value: Value) -> Value {
+    let mut document = registration.clone();
+    let members = document.as_object_mut().unwrap();
+    members.retain(|name, _| {
+        !["registration_access_token", "registration_client_uri", "client_secret_expires_at", "client_id_issued_at"]
+            .contains(&name.as_str())
+    });
+    members.insert(member.to_owned(), value);
+    document
+}
+
 /// A request with a JSON document, if there is one, and a bearer token, if there is one.
 pub fn json_request(method: &str, path: &str, token: Option<&str>, document: &Value) -> Request<Body> {
     let mut request = Request::builder().method(method).uri(path);
