@@ -2,14 +2,19 @@
 
 use url::Url;
 
-use crate::{error::Result, oauth::Client, server::Server, store::session_clients::LogoutNotice};
+use crate::{
+    error::Result,
+    oauth::{Client, WebOrigin},
+    server::Server,
+    store::session_clients::LogoutNotice,
+};
 
 /// A client's page, to be shown in a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub url: String,
     /// The one place that may be framed.
-    pub origin: String,
+    pub origin: WebOrigin,
 }
 
 /// The frames of the clients that registered one.
@@ -26,14 +31,12 @@ pub(crate) async fn frames(server: &Server, notices: &[LogoutNotice]) -> Result<
 /// §2: `iss` and `sid` both or neither, behind the query that is registered.
 fn frame(issuer: &str, client: &Client, sid: &str) -> Option<Frame> {
     let mut url = Url::parse(client.metadata.frontchannel_logout_uri.as_deref()?).ok()?;
-    // Others cannot log anyone out, and have no origin.
-    if !matches!(url.scheme(), "https" | "http") {
-        return None;
-    }
+    // What has none cannot log anyone out.
+    let origin = WebOrigin::of(&url)?;
     if client.metadata.frontchannel_logout_session_required {
         url.query_pairs_mut().append_pair("iss", issuer).append_pair("sid", sid);
     }
-    Some(Frame { origin: url.origin().ascii_serialization(), url: url.into() })
+    Some(Frame { origin, url: url.into() })
 }
 
 #[cfg(test)]
@@ -63,12 +66,20 @@ mod tests {
     fn a_registered_query_stays_and_the_origin_is_without_it() {
         let frame = framed("https://rp.example.org:8443/out?tenant=1", true).unwrap();
         assert!(frame.url.starts_with("https://rp.example.org:8443/out?tenant=1&iss="), "{}", frame.url);
-        assert_eq!(frame.origin, "https://rp.example.org:8443");
+        assert_eq!(frame.origin.to_string(), "https://rp.example.org:8443");
     }
 
     #[test]
     fn what_is_no_page_is_not_framed() {
-        for uri in ["javascript:alert(1)", "data:text/html,x", "com.example.app:/out", "/out", ""] {
+        for uri in [
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "com.example.app:/out",
+            "https://a;script-src.example/",
+            "https://a,b.example/",
+            "/out",
+            "",
+        ] {
             assert_eq!(framed(uri, false), None, "{uri}");
         }
     }

@@ -26,6 +26,7 @@ pub mod response_mode;
 pub mod scope;
 pub mod standard_claims;
 pub mod token_response;
+pub mod web_origin;
 pub mod webfinger;
 
 pub use algorithm::Algorithm;
@@ -44,6 +45,7 @@ pub use redirect_uri::{PostLogoutAddress, RedirectUri, ReturnAddress};
 pub use resource::Resource;
 pub use response_mode::ResponseMode;
 pub use scope::Scope;
+pub use web_origin::WebOrigin;
 
 #[cfg(test)]
 mod tests;

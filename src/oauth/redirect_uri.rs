@@ -9,6 +9,7 @@ use super::{
     client::{ApplicationType, ClientType},
     issuer::is_loopback,
     params,
+    web_origin::has_a_plain_host,
 };
 
 /// A registered redirect URI, kept and compared byte for byte.
@@ -107,14 +108,16 @@ fn authority(text: &str) -> Option<&str> {
 }
 
 /// Whether the host stands there as browsers read it. People are shown what is written (RFC 8252 §8.6), and
-/// `https://0x7f.1/`, `https://a.example\b/` and `https:///a.example/` lead elsewhere than they say.
+/// `https://0x7f.1/`, `https://a.example\b/` and `https:///a.example/` lead elsewhere than they say; `https://a;b.example/` is no
+/// name that anyone has.
 pub(super) fn shows_its_host(text: &str, url: &Url) -> bool {
     let Some((authority, host)) = authority(text).zip(url.host_str()) else { return false };
     let is_port =
         |text: &str| text.strip_prefix(':').is_some_and(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()));
-    authority
-        .split_at_checked(host.len())
-        .is_some_and(|(written, rest)| written.eq_ignore_ascii_case(host) && (rest.is_empty() || is_port(rest)))
+    has_a_plain_host(url)
+        && authority
+            .split_at_checked(host.len())
+            .is_some_and(|(written, rest)| written.eq_ignore_ascii_case(host) && (rest.is_empty() || is_port(rest)))
 }
 
 /// An `http` URI on a loopback host, without its port.
@@ -264,6 +267,10 @@ mod tests {
             "https:///evil.example/",
             "https://app.example.com:\\",
             "http://127.0.0.1:/callback",
+            "https://a;script-src.example/",
+            "https://a,b.example/",
+            "https://'unsafe-inline'.example/",
+            "https://a$b.example/",
         ] {
             assert_eq!(public(text), Err(Unacceptable::Host), "{text}");
         }

@@ -9,7 +9,7 @@ use super::{error::PageError, render, views};
 use crate::{
     error::Result,
     logout::{WayBack, frontchannel},
-    oauth::Params,
+    oauth::{Params, WebOrigin},
     server::Server,
     store::session_clients::LogoutNotice,
     web::{
@@ -78,7 +78,7 @@ pub(super) async fn follow(server: &Server, page: &Page, done: &SignedOut<'_>) -
     let view = views::SignedOut { page, everywhere: done.everywhere, frames: &frames, way_back };
     let mut response = render(&view, ContentPolicy::Flow)?;
     if !frames.is_empty() {
-        let origins: BTreeSet<&str> = frames.iter().map(|frame| frame.origin.as_str()).collect();
+        let origins: BTreeSet<&WebOrigin> = frames.iter().map(|frame| &frame.origin).collect();
         response = with_frames(response, &origins)?;
     }
     match done.onward {

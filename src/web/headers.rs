@@ -8,7 +8,7 @@ use tower::util::MapResponseLayer;
 
 use crate::{
     error::{Error, Result},
-    oauth::Issuer,
+    oauth::{Issuer, WebOrigin},
     server::Server,
 };
 
@@ -56,9 +56,13 @@ pub(crate) fn protect_page(mut response: Response, policy: ContentPolicy) -> Res
 }
 
 /// Lets a page of the flow show frames from these origins, and from nowhere else.
-pub(crate) fn with_frames(mut response: Response, origins: &BTreeSet<&str>) -> Result<Response> {
-    let origins: Vec<&str> = origins.iter().copied().collect();
-    let policy = HeaderValue::try_from(format!("{FLOW}; frame-src {}", origins.join(" "))).map_err(Error::internal)?;
+pub(crate) fn with_frames(mut response: Response, origins: &BTreeSet<&WebOrigin>) -> Result<Response> {
+    let mut policy = format!("{FLOW}; frame-src");
+    for origin in origins {
+        policy.push(' ');
+        policy.push_str(&origin.to_string());
+    }
+    let policy = HeaderValue::try_from(policy).map_err(Error::internal)?;
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     Ok(response)
 }

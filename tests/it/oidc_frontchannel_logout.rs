@@ -93,4 +93,22 @@ on_every_backend! {
         assert!(!page.contains("<iframe"), "{page}");
         fresh.close().await;
     }
+
+    /// Content-Security-Policy: a host is a name or an address. One that could say more cannot be registered; were it in the
+    /// store all the same, it would not be framed.
+    async fn a_host_adds_nothing_to_the_policy(server) {
+        let uri = "https://a;script-src.'unsafe-inline'.example/out";
+        let [app, other] = apps(server).await;
+        other.change(&format!("metadata = '{}'", json!({ "frontchannel_logout_uri": uri }).to_string().replace('\'', "''"))).await;
+        let fresh = server.node_with(&[]).await;
+        let mut browser = server.browser();
+        browser.sign_in_as_someone().await;
+        id_token(&app, &mut browser).await;
+        id_token(&other, &mut browser).await;
+        let mut there = browser.at(&fresh);
+        let page = there.submit("/account/sign-out", &[]).await.assert_status(200);
+        assert!(page.header("content-security-policy").ends_with("; frame-src https://app.example"), "{page:?}");
+        assert!(!page.body.contains("script-src"), "{}", page.body);
+        fresh.close().await;
+    }
 }
