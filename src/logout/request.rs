@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     error::Result,
-    oauth::{Client, ClientId, OAuthError, Params, PostLogoutAddress},
+    oauth::{Client, ClientId, OAuthError, Params, PostLogoutAddress, client::Trust},
     server::Server,
     store::browser_sessions::BrowserSession,
     tokens::{
@@ -125,9 +125,11 @@ impl LogoutRequest {
         self.way_back.as_ref()
     }
 
-    /// §3: whether an ID token shows that the address is meant; else the person must say so.
-    pub(crate) fn has_hint(&self) -> bool {
-        self.hint.is_some()
+    /// Whether the browser may go on by itself although nobody signed out. §3: an ID token shows that the address is meant; else the
+    /// person must say so. And whoever registered a client of their own has such a token, and could lend the name of this server to
+    /// any link: that person, too, must say so (OAuth 2.1 §7.12.2).
+    pub(crate) fn goes_on_by_itself(&self) -> bool {
+        self.hint.is_some() && self.client.as_ref().is_some_and(|client| client.trust == Trust::Operator)
     }
 }
 

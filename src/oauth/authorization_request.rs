@@ -52,11 +52,12 @@ pub struct Reply {
 impl Reply {
     /// A mode that we do not know is refused later, by redirecting in the default one.
     pub fn new(return_address: ReturnAddress, client: &Client, params: &Params) -> Self {
+        let shows_nothing = params.get("prompt").and_then(|prompt| Prompt::parse(prompt).ok()).is_some_and(|prompt| prompt.none);
         Self {
             return_address,
             response_mode: params.get("response_mode").and_then(ResponseMode::parse).unwrap_or_default(),
             state: params.get("state").map(str::to_owned),
-            errors_by_hand: client.trust == Trust::SelfRegistered && params.get("prompt") != Some("none"),
+            errors_by_hand: client.trust == Trust::SelfRegistered && !shows_nothing,
         }
     }
 }

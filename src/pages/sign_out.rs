@@ -46,8 +46,7 @@ pub(crate) async fn begin(
     match (request.step(server, browser.session.as_ref()).await?, &browser.session) {
         (Step::Ask, Some(session)) => Ok(ask(server, page, session, &request, None).await?),
         (Step::SignOut | Step::Ask, _) => sign_out(server, caller, page, &mut browser, &request).await,
-        // With a hint the address is meant; else it is the person's to follow.
-        (Step::Nothing, _) => Ok(go_on(server, page, &SignedOut::here(&[]), &request, request.has_hint()).await?),
+        (Step::Nothing, _) => Ok(go_on(server, page, &SignedOut::here(&[]), &request, request.goes_on_by_itself()).await?),
     }
 }
 

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::{
-    harness::{App, ISSUER, Registration, TestServer},
+    harness::{App, ISSUER, Registration, TestServer, encode},
     on_every_backend,
 };
 
@@ -46,11 +46,29 @@ on_every_backend! {
         let app = by_itself(server).await;
         let mut browser = server.browser();
         browser.authorize(&app, &[("prompt", "none")]).await.assert_redirected_error("login_required");
+        browser.authorize(&app, &[("prompt", "none ")]).await.assert_redirected_error("login_required");
         browser.sign_in_as_someone().await;
         browser.authorize(&app, &[("prompt", "none")]).await.assert_redirected_error("consent_required");
         app.code_at(&mut browser, &[]).await;
         browser.authorize(&app, &[("prompt", "none")]).await.code();
         assert_eq!(browser.authorize(&app, &[("prompt", "none login")]).await.header("location"), "");
+    }
+
+    /// RP-Initiated Logout §3, OAuth 2.1 §7.12.2: where nobody is signed in, a hint of such a client makes a link, not a redirect. Who
+    /// does sign out goes back.
+    async fn a_logout_of_nobody_waits_for_the_person(server) {
+        let metadata = json!({ "post_logout_redirect_uris": ["https://app.example/out"] });
+        let app = server.register("app", Registration { metadata, ..Registration::by_itself() }).await;
+        let mut browser = server.browser();
+        browser.sign_in_as_someone().await;
+        let code = app.code_at(&mut browser, &[("scope", "openid")]).await;
+        let hint = app.redeem(&code).await.member("id_token");
+        let link = format!("/oauth/logout?{}", encode(&[("id_token_hint", &hint), ("post_logout_redirect_uri", "https://app.example/out")]));
+        let mut stranger = server.browser();
+        let page = stranger.go(&link).await.assert_status(200);
+        assert!(page.body.contains(r#"id="continue" href="https://app.example/out""#), "{}", page.body);
+        assert!(page.body.contains("app.example</bdi>") && page.header("refresh").is_empty(), "{page:?}");
+        assert_eq!(browser.go(&link).await.location(), "https://app.example/out");
     }
 
     /// A person is told each time who asks, whatever is on record.
