@@ -11,6 +11,8 @@ use crate::{oauth::JwsAlgorithm, secret::Secret};
 /// How large a set may be, and how many keys it may have, usable or not.
 const DOCUMENT: usize = 64 * 1024;
 const KEYS: usize = 32;
+/// How many keys are tried on one JWS. `OpenID` Core §10.1: where a set has several keys, a `kid` says which.
+const CANDIDATES: usize = 4;
 
 /// What only the holder of a private or shared key has (RFC 7518 §6.2.2, §6.3.2, §6.4.1, RFC 8037 §2).
 const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
@@ -24,7 +26,7 @@ pub(crate) enum KeySetRefused {
     NotASet,
     #[error("a key set has public keys alone: take private and symmetric keys out, and change those that were sent")]
     Private,
-    #[error("no key of the set can be used: it takes an RSA key of 2048 to 8192 bits, P-256, P-384 or Ed25519, for signatures")]
+    #[error("no key of the set can be used: it takes an RSA key of 2048 to 4096 bits, P-256, P-384 or Ed25519, for signatures")]
     NoneUsable,
 }
 
@@ -64,11 +66,13 @@ impl ClientKeys {
 
     /// The claims of a JWS that one of these keys signed.
     pub(crate) fn verify<T: DeserializeOwned>(&self, jws: &Jws<'_>) -> Result<T, Unverified> {
-        let mut candidates = self.0.iter().filter(|key| key.is_candidate(jws)).peekable();
-        if candidates.peek().is_none() {
-            return Err(Unverified::NoKey);
+        let candidates: Vec<_> = self.0.iter().filter(|key| key.is_candidate(jws)).take(CANDIDATES + 1).collect();
+        match candidates.len() {
+            0 => Err(Unverified::NoKey),
+            1..=CANDIDATES if candidates.iter().any(|key| is_signed(jws, &key.key)) => jws.unverified_claims(),
+            1..=CANDIDATES => Err(Unverified::Signature),
+            _ => Err(Unverified::Ambiguous),
         }
-        if candidates.any(|key| is_signed(jws, &key.key)) { jws.unverified_claims() } else { Err(Unverified::Signature) }
     }
 }
 
@@ -116,13 +120,13 @@ fn octets(jwk: &Map<String, Value>, name: &str) -> Option<Vec<u8>> {
     BASE64_URL_SAFE_NO_PAD.decode(jwk.get(name)?.as_str()?).ok()
 }
 
-/// RFC 7518 §3.3, §3.5: 2048 bits or more. Larger ones than 8192, and large exponents, are only slow.
+/// RFC 7518 §3.3, §3.5: 2048 bits or more. Larger ones than 4096, and large exponents, are only slow.
 fn rsa(jwk: &Map<String, Value>) -> Option<DecodingKey> {
     let (modulus, exponent) = (octets(jwk, "n")?, octets(jwk, "e")?);
     let modulus = &modulus[modulus.iter().take_while(|byte| **byte == 0).count()..];
     let bits = modulus.len() * 8 - modulus.first()?.leading_zeros() as usize;
     let is_sound =
-        (2048..=8192).contains(&bits) && modulus.last()? % 2 == 1 && (1..=4).contains(&exponent.len()) && exponent.last()? % 2 == 1;
+        (2048..=4096).contains(&bits) && modulus.last()? % 2 == 1 && (1..=4).contains(&exponent.len()) && exponent.last()? % 2 == 1;
     is_sound.then(|| DecodingKey::from_rsa_raw_components(modulus, &exponent))
 }
 

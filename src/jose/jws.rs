@@ -23,6 +23,8 @@ pub(crate) enum Unverified {
     KeySetUnreachable,
     #[error("the key set of the client has no key for its kid and alg")]
     NoKey,
+    #[error("more than four keys of the client could have signed it: send the kid of one, and give each key of the set its own")]
+    Ambiguous,
     #[error("the client has no secret that is long enough and kept for signing: rotate its secret")]
     NoSecret,
     #[error("its signature does not match the key of the client")]

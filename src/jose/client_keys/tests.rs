@@ -128,7 +128,7 @@ fn keys_that_cannot_be_used_are_passed_over() {
         json!({ "kty": "EC", "crv": "P-384", "x": x, "y": y }),
         json!({ "kty": "EC", "crv": "P-256", "x": x }),
         json!({ "kty": "OKP", "crv": "X25519", "x": x }),
-        json!({ "kty": "RSA", "n": BASE64_URL_SAFE_NO_PAD.encode([0xff; 2048]), "e": "AQAB" }),
+        json!({ "kty": "RSA", "n": BASE64_URL_SAFE_NO_PAD.encode([0xff; 513]), "e": "AQAB" }),
         json!({ "kty": "RSA", "n": BASE64_URL_SAFE_NO_PAD.encode([0xff; 256]), "e": "__________8" }),
         json!({ "kty": "RSA", "n": "", "e": "" }),
         signer.jwk_with(&json!({ "use": "enc" })),
@@ -161,6 +161,25 @@ fn a_set_with_a_private_or_symmetric_key_is_refused() {
         assert_eq!(set(&[SIGNERS[1].jwk(), SIGNERS[0].jwk_with(&members)]).map(drop), Err(KeySetRefused::Private), "{members}");
     }
     assert_eq!(set(&[json!({ "kty": "oct", "k": "c2VjcmV0" })]).map(drop), Err(KeySetRefused::Private));
+}
+
+/// `OpenID` Core §10.1: where a set has several keys, a `kid` says which. Trying many would be work that strangers order.
+#[test]
+fn few_keys_are_tried_on_one_jws() {
+    let signer = &SIGNERS[0];
+    let (token, with_kid) = (signer.sign(&json!({ "alg": "RS256" })), signer.sign(&json!({ "alg": "RS256", "kid": "k" })));
+    let of = |keys: usize, members: &Value| set(&vec![signer.jwk_with(members); keys]).unwrap();
+    for members in [json!({}), json!({ "kid": "k" })] {
+        for token in [&token, &with_kid] {
+            assert!(verified(&of(CANDIDATES, &members), token).is_ok());
+            assert_eq!(verified(&of(CANDIDATES + 1, &members), token), Err(Unverified::Ambiguous), "{members}");
+        }
+    }
+    // Those of another kind or name are no candidates.
+    let others =
+        [vec![SIGNERS[1].jwk(); 8], vec![signer.jwk_with(&json!({ "kid": "other" })); 8], vec![signer.jwk_with(&json!({ "kid": "k" }))]]
+            .concat();
+    assert!(verified(&set(&others).unwrap(), &with_kid).is_ok());
 }
 
 #[test]
