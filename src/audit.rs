@@ -7,87 +7,66 @@ use uuid::Uuid;
 
 use crate::{clock::Timestamp, oauth::ClientId, secret};
 
-/// Stable names, `noun.past_participle`; `docs/security.md` says when each is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AuditName {
-    ClientCreated,
-    ClientDeleted,
-    ClientDisabled,
-    ClientEnabled,
-    ClientSecretRotated,
-    ClientUpdated,
-    CodeReused,
-    ConsentDenied,
-    ConsentGiven,
-    ConsentWithdrawn,
-    KeysRotated,
-    LogoutTokenAccepted,
-    LogoutTokenGivenUp,
-    LogoutTokenRefused,
-    PasswordSet,
-    PersonCreated,
-    PersonDeleted,
-    PersonDisabled,
-    PersonEnabled,
-    PersonSignedIn,
-    PersonUpdated,
-    RefreshTokenRetried,
-    RefreshTokenReused,
-    RegistrationTokenCreated,
-    RegistrationTokenRevoked,
-    ResourceCreated,
-    ResourceDeleted,
-    ResourceDisabled,
-    ResourceEnabled,
-    ResourceUpdated,
-    SessionEnded,
-    SessionsRevoked,
-    SignInFailed,
-    SignInThrottled,
-    TokenRevoked,
+/// The names and how they are stored.
+macro_rules! names {
+    ($($name:ident = $text:literal,)*) => {
+        /// Stable names, `noun.past_participle`; `docs/security.md` says when each is written.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum AuditName {
+            $($name,)*
+        }
+
+        impl AuditName {
+            /// Every name that there is.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// As stored.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
 }
 
-impl AuditName {
-    /// As stored.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ClientCreated => "client.created",
-            Self::ClientDeleted => "client.deleted",
-            Self::ClientDisabled => "client.disabled",
-            Self::ClientEnabled => "client.enabled",
-            Self::ClientSecretRotated => "client_secret.rotated",
-            Self::ClientUpdated => "client.updated",
-            Self::CodeReused => "authorization_code.reused",
-            Self::ConsentDenied => "consent.denied",
-            Self::ConsentGiven => "consent.given",
-            Self::ConsentWithdrawn => "consent.withdrawn",
-            Self::KeysRotated => "keys.rotated",
-            Self::LogoutTokenAccepted => "logout_token.accepted",
-            Self::LogoutTokenGivenUp => "logout_token.given_up",
-            Self::LogoutTokenRefused => "logout_token.refused",
-            Self::PasswordSet => "password.set",
-            Self::PersonCreated => "person.created",
-            Self::PersonDeleted => "person.deleted",
-            Self::PersonDisabled => "person.disabled",
-            Self::PersonEnabled => "person.enabled",
-            Self::PersonSignedIn => "person.signed_in",
-            Self::PersonUpdated => "person.updated",
-            Self::RefreshTokenRetried => "refresh_token.retried",
-            Self::RefreshTokenReused => "refresh_token.reused",
-            Self::RegistrationTokenCreated => "registration_token.created",
-            Self::RegistrationTokenRevoked => "registration_token.revoked",
-            Self::ResourceCreated => "resource.created",
-            Self::ResourceDeleted => "resource.deleted",
-            Self::ResourceDisabled => "resource.disabled",
-            Self::ResourceEnabled => "resource.enabled",
-            Self::ResourceUpdated => "resource.updated",
-            Self::SessionEnded => "session.ended",
-            Self::SessionsRevoked => "sessions.revoked",
-            Self::SignInFailed => "sign_in.failed",
-            Self::SignInThrottled => "sign_in.throttled",
-            Self::TokenRevoked => "token.revoked",
-        }
-    }
+names! {
+    CodeReused = "authorization_code.reused",
+    ClientCreated = "client.created",
+    ClientDeleted = "client.deleted",
+    ClientDisabled = "client.disabled",
+    ClientEnabled = "client.enabled",
+    ClientUpdated = "client.updated",
+    ClientSecretRotated = "client_secret.rotated",
+    ConsentDenied = "consent.denied",
+    ConsentGiven = "consent.given",
+    ConsentWithdrawn = "consent.withdrawn",
+    KeysCreated = "keys.created",
+    KeysRotated = "keys.rotated",
+    LogoutTokenAccepted = "logout_token.accepted",
+    LogoutTokenGivenUp = "logout_token.given_up",
+    LogoutTokenRefused = "logout_token.refused",
+    PasswordSet = "password.set",
+    PersonCreated = "person.created",
+    PersonDeleted = "person.deleted",
+    PersonDisabled = "person.disabled",
+    PersonEnabled = "person.enabled",
+    PersonSignedIn = "person.signed_in",
+    PersonUpdated = "person.updated",
+    RefreshTokenRetried = "refresh_token.retried",
+    RefreshTokenReused = "refresh_token.reused",
+    RegistrationTokenCreated = "registration_token.created",
+    RegistrationTokenRevoked = "registration_token.revoked",
+    ResourceCreated = "resource.created",
+    ResourceDeleted = "resource.deleted",
+    ResourceDisabled = "resource.disabled",
+    ResourceEnabled = "resource.enabled",
+    ResourceUpdated = "resource.updated",
+    SessionEnded = "session.ended",
+    SessionsRevoked = "sessions.revoked",
+    SignInFailed = "sign_in.failed",
+    SignInThrottled = "sign_in.throttled",
+    TokenRevoked = "token.revoked",
 }
 
 /// Who did it.

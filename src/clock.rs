@@ -55,6 +55,18 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// RFC 3339 with all that is known of the fraction of the second, UTC: where the order of events matters.
+    pub fn in_full(self) -> String {
+        self.to_date_time().format(&Rfc3339).unwrap_or_default()
+    }
+
+    /// A time as RFC 3339 writes it, or a date, which begins at midnight UTC.
+    pub fn parse(text: &str) -> Option<Self> {
+        let time = OffsetDateTime::parse(text, &Rfc3339).ok();
+        let parsed = time.or_else(|| OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339).ok())?;
+        i64::try_from(parsed.unix_timestamp_nanos() / 1_000).ok().map(Self)
+    }
+
     /// The same point as the `time` crate's type, for formatting. Out of its range (the year 9999): the epoch.
     pub fn to_date_time(self) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
@@ -139,6 +151,17 @@ mod tests {
     #[test]
     fn a_timestamp_reads_as_rfc_3339() {
         assert_eq!(Timestamp::from_micros(1_700_000_000_999_999).to_string(), "2023-11-14T22:13:20Z");
+    }
+
+    #[test]
+    fn a_time_and_a_date_are_read() {
+        let noon = Timestamp::from_micros(1_700_049_600_500_000);
+        assert_eq!(Timestamp::parse(&noon.in_full()), Some(noon));
+        assert_eq!(Timestamp::parse("2023-11-15T13:00:00+01:00"), Some(Timestamp::from_seconds(1_700_049_600)));
+        assert_eq!(Timestamp::parse("2023-11-15"), Some(Timestamp::from_seconds(1_700_006_400)));
+        for not_a_time in ["", "yesterday", "2023-11-15 12:00", "2023-13-01", "15.11.2023"] {
+            assert_eq!(Timestamp::parse(not_a_time), None, "{not_a_time}");
+        }
     }
 
     #[test]

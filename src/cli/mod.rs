@@ -8,6 +8,7 @@ macro_rules! say {
 }
 
 mod apply;
+mod audit;
 mod client;
 mod config;
 mod demo;
@@ -79,6 +80,9 @@ enum Command {
     /// List and rotate signing keys
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Show what happened that matters to security
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Check and show the configuration
     #[command(subcommand)]
     Config(config::Command),
@@ -199,6 +203,7 @@ impl Command {
             Self::User(command) => command.run().await,
             Self::Resource(command) => command.run().await,
             Self::Keys(command) => command.run().await,
+            Self::Audit(command) => command.run().await,
             Self::Config(command) => command.run().await,
             Self::Healthcheck(healthcheck) => healthcheck.run().await,
         }

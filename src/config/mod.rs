@@ -34,8 +34,8 @@ pub use self::{
     mistakes::{Mistake, Mistakes},
     network::Network,
     settings::{
-        ByAddress, Database, Keys, Limits, LogFormat, Outbound, Passwords, Registration, RegistrationMode, Session, SignUp, Throttle,
-        Tokens,
+        Audit, ByAddress, Database, Keys, Limits, LogFormat, Outbound, Passwords, Registration, RegistrationMode, Session, SignUp,
+        Throttle, Tokens,
     },
     sources::{Flags, Sources},
 };
@@ -62,6 +62,7 @@ pub struct Config {
     pub keys: Keys,
     pub outbound: Outbound,
     pub registration: Registration,
+    pub audit: Audit,
     pub limits: Limits,
     /// What the consent page says of a scope.
     pub scopes: BTreeMap<String, String>,
@@ -129,6 +130,7 @@ impl Config {
             keys,
             outbound,
             registration,
+            audit,
             limits,
             scopes,
             roles,
@@ -151,6 +153,7 @@ impl Config {
             keys,
             outbound,
             registration,
+            audit,
             limits,
             scopes,
             roles,

@@ -100,6 +100,10 @@ pub(super) struct Settings {
     #[config(nested)]
     pub registration: Registration,
 
+    /// What is remembered of what matters to security.
+    #[config(nested)]
+    pub audit: Audit,
+
     /// What one request, and all of them together, may take. A size is written `"64KiB"` or as a number of bytes.
     #[config(nested)]
     pub limits: Limits,
@@ -305,6 +309,14 @@ pub struct Registration {
     /// In the file only.
     #[config(default = {}, deserialize_with = key_sets)]
     pub software_statement_issuers: BTreeMap<String, serde_json::Value>,
+}
+
+/// `[audit]`
+#[derive(Clone, Debug, Declared)]
+pub struct Audit {
+    /// How long audit events are kept (1d to 3650d).
+    #[config(default = "400d", deserialize_with = Within::<DAY, { 3650 * DAY }>::duration)]
+    pub retention: Duration,
 }
 
 /// `[limits]`

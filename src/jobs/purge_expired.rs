@@ -8,6 +8,7 @@ use crate::{
     server::Server,
     store::{
         Swapped,
+        audit_events::ForgetEvents,
         jobs::{FinishJob, LeaseJob},
         purge::{Expiring, Purge, Purged},
         throttles::{EvictThrottles, MOST_ROWS},
@@ -36,6 +37,8 @@ pub(crate) async fn run(server: &Server) -> Result<()> {
         };
         while server.store().write(Purge { table, expired_before }).await? == Purged::OneBatch {}
     }
+    let kept_since = now.before(server.config().audit.retention);
+    while server.store().write(ForgetEvents { before: kept_since }).await? == Purged::OneBatch {}
     registration::delete_unused(server).await?;
     while server.store().write(EvictThrottles { most: MOST_ROWS }).await? == Purged::OneBatch {}
     server.store().write(FinishJob { name: NAME, node, now: server.clock().now() }).await

@@ -91,7 +91,12 @@ impl Rotation<'_> {
                 missing.push(self.new_mac_key(purpose, kid, now));
             }
         }
-        if missing.is_empty() { Ok(()) } else { self.store.write(InsertKeys(missing)).await }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let kids: Vec<&str> = missing.iter().map(|key| key.kid.as_str()).collect();
+        let event = AuditEvent::new(now, AuditName::KeysCreated, Actor::Server, Origin::default()).with("kids", kids);
+        self.store.write(InsertKeys { keys: missing, event }).await
     }
 
     /// Notes which algorithm this server signs access tokens with. Answers with all that ever were, the latest first: one

@@ -95,17 +95,20 @@ impl Store {
 }
 
 /// Adds keys of algorithms that have none.
-pub(crate) struct InsertKeys(pub Vec<StoredKey>);
+pub(crate) struct InsertKeys {
+    pub keys: Vec<StoredKey>,
+    pub event: AuditEvent,
+}
 
 impl Verb for InsertKeys {
     type Told = ();
     const EXTENT: Extent = Extent::Several;
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
-        for key in &self.0 {
+        for key in &self.keys {
             insert(conn, key).await?;
         }
-        Ok(())
+        audit_events::insert(conn, &self.event).await
     }
 }
 

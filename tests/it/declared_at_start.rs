@@ -152,7 +152,7 @@ on_databases! { [Postgres]
         let issuer = format!("http://127.0.0.1:{}", ports[0]);
         let mut nodes = ports.map(|port| Process::start_on(database, port, &issuer, &[]));
         nodes.iter_mut().for_each(Process::wait_until_ready);
-        assert_eq!(audited(database).await, ["client.created configuration", "person.created configuration"]);
+        assert_eq!(audited(database).await, ["keys.created server", "client.created configuration", "person.created configuration"]);
         drop(nodes);
         database.remove().await;
     }

@@ -7,6 +7,7 @@ mod harness;
 mod architecture;
 mod audit;
 mod audit_events;
+mod audit_trail;
 mod broken_rules;
 mod browser_sessions;
 mod cli;

@@ -115,6 +115,16 @@ impl Database {
         }
     }
 
+    /// Runs a statement that may be refused; tells why.
+    pub async fn try_execute(&self, sql: &str) -> Result<(), String> {
+        let sql = AssertSqlSafe(sql.to_owned());
+        let done = match self.backend {
+            Backend::Sqlite => sqlx::query(sql).execute(&mut self.sqlite().await).await.map(drop),
+            Backend::Postgres => sqlx::query(sql).execute(&mut self.postgres().await).await.map(drop),
+        };
+        done.map_err(|error| error.to_string())
+    }
+
     /// The first column of every row, as text.
     pub async fn strings(&self, sql: &str) -> Vec<String> {
         let sql = AssertSqlSafe(sql.to_owned());
@@ -150,6 +160,12 @@ async fn template(backend: Backend, clock: Clock) -> Database {
     let database = Database::empty(backend).await;
     let server = Server::start(config(&database, &[]), clock).await.unwrap();
     server.close().await;
+    // Tests tell what happened since their beginning.
+    database.execute("DELETE FROM audit_events").await;
+    if backend == Backend::Sqlite {
+        // One file is copied: nothing may wait beside it.
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)").await;
+    }
     database
 }
 
