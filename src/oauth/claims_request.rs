@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Map;
 
 use super::{
     claims::ACR_ONE_FACTOR,
     client::Client,
     error::{ErrorCode, OAuthError},
+    json,
     params::Params,
     scope::Scope,
     standard_claims,
@@ -71,10 +73,14 @@ impl ClaimsRequest {
             ));
         }
         // An object and nothing else: of a list, a struct would be read by position.
-        let object = serde_json::from_str::<serde_json::Map<_, _>>(text);
-        object.and_then(|object| serde_json::from_value(object.into())).map_err(|_| {
+        let malformed = |_| {
             OAuthError::invalid_request("The parameter 'claims' must be JSON with the members 'userinfo' and 'id_token' (OpenID Core 5.5).")
-        })
+        };
+        let object: Map<_, _> = serde_json::from_str(text).map_err(malformed)?;
+        if json::members_have_nul(&object) {
+            return Err(OAuthError::invalid_request("The parameter 'claims' contains the character NUL."));
+        }
+        serde_json::from_value(object.into()).map_err(malformed)
     }
 
     /// Whether the client named the person that it wants to hear of (§5.5.1, §3.1.2.2).

@@ -12,6 +12,7 @@ pub mod email;
 pub mod error;
 pub mod grant_type;
 pub mod issuer;
+pub mod json;
 pub mod jws_algorithm;
 pub mod metadata;
 pub mod params;

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::scope::Scope;
+use super::{json, scope::Scope};
 
 /// Beyond that, tokens do not fit into the headers that they travel in.
 const MAX_BYTES: usize = 4096;
@@ -146,6 +146,8 @@ pub enum Unacceptable {
     Address,
     #[error("null says nothing: leave the claim out")]
     Null,
+    #[error("it must not contain the character NUL, which no database keeps")]
+    Nul,
     #[error("a person's claims must not be larger than {MAX_BYTES} bytes")]
     TooLarge,
     #[error("a verified phone_number is written as in E.164: '+16045551234' or '+16045551234;ext=5678'")]
@@ -171,6 +173,7 @@ pub fn check(name: &str, value: &Value) -> Result<(), Unacceptable> {
         "roles" | "groups" => Err(Unacceptable::Membership),
         _ if is_reserved(name) => Err(Unacceptable::Reserved),
         _ if value.is_null() => Err(Unacceptable::Null),
+        _ if json::has_nul(value) => Err(Unacceptable::Nul),
         _ => Ok(()),
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::{
     error::Result,
     jose::{ClientKeys, Jws},
-    oauth::{ErrorCode, JwsAlgorithm, OAuthError, registration::WrongMember},
+    oauth::{ErrorCode, JwsAlgorithm, OAuthError, json, registration::WrongMember},
     server::Server,
 };
 
@@ -49,6 +49,9 @@ fn claims(server: &Server, statement: &str) -> Result<Map<String, Value>, OAuthE
     })?;
     let claims: Map<String, Value> = keys.verify(&jws).map_err(|_| invalid("Its signature must match a key of its issuer."))?;
     let now = server.clock().now().as_seconds();
+    if json::members_have_nul(&claims) {
+        return Err(invalid("Its claims must not contain the character NUL."));
+    }
     let is_within =
         |name: &str, holds: fn(i64, i64) -> bool| claims.get(name).is_none_or(|at| at.as_i64().is_some_and(|at| holds(now, at)));
     if is_within("exp", |now, exp| now < exp) && is_within("nbf", |now, nbf| now >= nbf) {

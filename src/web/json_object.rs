@@ -8,7 +8,10 @@ use super::{
     form::{self, NoForm},
     json_error::JsonError,
 };
-use crate::{oauth::OAuthError, server::Server};
+use crate::{
+    oauth::{OAuthError, json},
+    server::Server,
+};
 
 /// More than any registration needs.
 const LARGEST: usize = 32 * 1024;
@@ -28,7 +31,11 @@ impl FromRequest<Server> for JsonObject {
             NoForm::TooLarge => JsonError::too_large(),
             NoForm::NotAForm | NoForm::Cut => no_object(),
         })?;
-        serde_json::from_slice(&body).map(Self).map_err(|_| no_object())
+        let object: Map<String, Value> = serde_json::from_slice(&body).map_err(|_| no_object())?;
+        if json::members_have_nul(&object) {
+            return Err(OAuthError::invalid_request("The body contains the character NUL.").into());
+        }
+        Ok(Self(object))
     }
 }
 

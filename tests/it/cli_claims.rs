@@ -56,6 +56,7 @@ on_databases! { [Sqlite, Postgres]
             (&["--claim", r#"roles=["admin"]"#], 2, "use --role and --group"),
             (&["--claim", "email=x@example.com"], 2, "use --email"),
             (&["--claim", "address=Oxford"], 2, "it must be an object"),
+            (&["--claim", r#"badge={"a": "\u0000"}"#], 2, "it must not contain the character NUL"),
             (&["--claim", "phone_number_verified=true"], 2, "a verified phone_number"),
             (&["--claim", "nothing"], 2, "write NAME=VALUE"),
             (&["--group", " x"], 2, "a group has 1 to 100 characters"),

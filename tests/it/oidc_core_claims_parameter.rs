@@ -111,4 +111,14 @@ on_every_backend! {
 
         assert_eq!(names(&app.userinfo(&tokens.access_token()).await.json()), ["sub"]);
     }
+
+    /// RFC 8259 §7: a NUL may be written in JSON, and no database keeps one.
+    async fn nul_in_the_parameter_is_an_invalid_request(server) {
+        let app = app(server, "app").await;
+        let mut browser = server.browser();
+        browser.sign_in_as_someone().await;
+        for wanted in [r#"{"userinfo":{"a\u0000":null}}"#, r#"{"id_token":{"sub":{"values":["\u0000"]}}}"#, r#"{"other":[{"\u0000":1}]}"#] {
+            browser.authorize(&app, &[("scope", "openid"), ("claims", wanted)]).await.assert_redirected_error("invalid_request");
+        }
+    }
 }

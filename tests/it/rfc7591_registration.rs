@@ -147,6 +147,24 @@ on_every_backend! {
         assert_eq!(server.register_itself(json!({})).await.assert_status(400).header("access-control-allow-origin"), "*");
     }
 
+    /// RFC 8259 §7: a NUL may be written in JSON, and no database keeps one.
+    async fn nul_is_refused_wherever_it_is_written(server, "GRANTOR_REGISTRATION__MODE" = "open") {
+        for (member, value) in [("jwks", json!({ "keys": [{ "kty": "RSA", "kid": "\0" }] })), ("contacts", json!(["\0"])), ("\0", json!(1))] {
+            let mut with_nul = document();
+            with_nul[member] = value;
+            server.register_itself(with_nul).await.assert_error(400, "invalid_request");
+        }
+    }
+
+    /// RFC 7517 §4: of a key, what a public key says is kept.
+    async fn of_a_key_nothing_is_kept_that_it_does_not_need(server, "GRANTOR_REGISTRATION__MODE" = "open") {
+        let key = json!({ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "kid": "1", "use": "sig" });
+        let (mut with_more, mut more) = (document(), key.clone());
+        more["x5c"] = json!(["MIIB"]);
+        with_more["jwks"] = json!({ "keys": [more], "note": { "any": "thing" } });
+        assert_eq!(server.register_itself(with_more).await.assert_status(201).json()["jwks"], json!({ "keys": [key] }));
+    }
+
     /// RFC 7591 §3: from one address so many at once, then at a bounded rate. Of IPv6 a /64 is one address.
     async fn registration_from_one_address_is_slowed_down(server, "GRANTOR_REGISTRATION__MODE" = "open",
         "GRANTOR_REGISTRATION__ADDRESS_CLIENTS" = "2", "GRANTOR_REGISTRATION__ADDRESS_DELAY" = "1m") {

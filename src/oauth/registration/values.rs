@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
 
 use super::Rules;
@@ -104,7 +104,11 @@ pub(super) fn web_uri(value: &Value, rules: &Rules, fragment: Fragment) -> Read<
     Ok(text.to_owned())
 }
 
-/// A JWK Set with public keys alone (RFC 7517 §5; RFC 7591 §2). Whether each can be used is known when one is needed.
+/// What a public key says: RFC 7517 §4, RFC 7518 §6.2.1 and §6.3.1, RFC 8037 §2. Certificates are not looked at.
+const PUBLIC: [&str; 10] = ["kty", "use", "key_ops", "alg", "kid", "crv", "x", "y", "n", "e"];
+
+/// A JWK Set with public keys alone (RFC 7517 §5; RFC 7591 §2), of which nothing else is kept. Whether each can be used is known
+/// when one is needed.
 pub(super) fn jwks(value: &Value) -> Read<Value> {
     const MOST_KEYS: usize = 32;
     /// RFC 7518 §6.2.2, §6.3.2 and §6.4.1; RFC 8037 §2.
@@ -119,7 +123,8 @@ pub(super) fn jwks(value: &Value) -> Read<Value> {
     if keys.is_empty() || keys.len() > MOST_KEYS {
         return Err(Cow::Owned(format!("must have 1 to {MOST_KEYS} keys")));
     }
-    Ok(value.clone())
+    let public = |key: &Value| -> Value { PUBLIC.iter().filter_map(|name| Some((*name, key.get(name)?.clone()))).collect() };
+    Ok(json!({ "keys": keys.iter().map(public).collect::<Vec<_>>() }))
 }
 
 /// A language tag in its characters (RFC 5646 §2.1).
