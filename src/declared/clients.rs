@@ -13,7 +13,7 @@ use crate::{
     error::Result,
     oauth::{
         Client, ClientId,
-        client::{ClientType, RefreshRotation},
+        client::{ClientType, Contradiction, RefreshRotation, Trust},
         registration,
     },
     secret::SecretHash,
@@ -33,6 +33,7 @@ pub(super) async fn plan(server: &Server, missing: Missing, plan: &mut Plan) -> 
         match known {
             None => plan.changes.push(created(declared)),
             Some(known) if known.client_type != declared.client_type => plan.refused.push(other_type(declared, &known)),
+            Some(known) if declared.first_party && known.trust == Trust::SelfRegistered => plan.refused.push(stranger(declared)),
             Some(known) => {
                 let secrets = server.store().client_secrets(&known.id).await?;
                 match changed(declared, &known, &secrets) {
@@ -78,7 +79,7 @@ fn created(declared: &Client) -> Change {
 
 fn changed(declared: &Client, known: &Client, kept: &[KeptSecret]) -> Option<Change> {
     let action = if known.declared_in.is_some() { Action::Updated } else { Action::Adopted };
-    let after = Client {
+    let mut after = Client {
         trust: known.trust,
         created_at: known.created_at,
         disabled_at: known.disabled_at,
@@ -86,6 +87,7 @@ fn changed(declared: &Client, known: &Client, kept: &[KeptSecret]) -> Option<Cha
         unused_until: known.unused_until,
         ..declared.clone()
     };
+    after.hold_scope();
     let mut change = of(&after, action, declared.declared_in.as_ref());
     change.fields = differences(&parts(known, 0), &parts(&after, 0));
     if action == Action::Updated && known.declared_in != after.declared_in {
@@ -144,6 +146,11 @@ fn other_type(declared: &Client, known: &Client) -> Told {
         declared.client_type.as_str(),
     );
     told(declared, declared.declared_in.as_ref(), reason)
+}
+
+/// Whoever may have its registration access token is not the operator.
+fn stranger(declared: &Client) -> Told {
+    told(declared, declared.declared_in.as_ref(), Contradiction::FirstPartyStranger.to_string())
 }
 
 fn no_longer_declared(client: Client, missing: Missing, plan: &mut Plan) {

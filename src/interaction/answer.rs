@@ -78,7 +78,7 @@ pub(crate) async fn proceed(server: &Server, visit: &Visit<'_>) -> Result<Next> 
     let consent = ConsentState { on_record: record.as_ref(), just_given: false };
     let step = next_step(visit.request, visit.asked_at, visit.signed_in(server).await?, consent);
     // A first-party client needs none.
-    let rests_on = record.as_ref().filter(|_| !visit.request.client.first_party).map(|record| record.given_at);
+    let rests_on = record.as_ref().filter(|_| !visit.request.client.is_first_party()).map(|record| record.given_at);
     carry_out(server, visit, step, consent, rests_on).await
 }
 

@@ -73,7 +73,7 @@ pub(crate) fn next_step(
 /// What is granted: `offline_access` only by `prompt=consent`, by an earlier consent to it, or to a first-party client (`OpenID` Core §11).
 pub(crate) fn granted_scope(request: &AuthorizationRequest, consent: ConsentState<'_>) -> Scope {
     let is_on_record = consent.on_record.is_some_and(|consent| consent.scope.contains(OFFLINE_ACCESS));
-    if request.prompt.consent || request.client.first_party || is_on_record {
+    if request.prompt.consent || request.client.is_first_party() || is_on_record {
         request.scope.clone()
     } else {
         request.scope.without(OFFLINE_ACCESS)
@@ -103,7 +103,7 @@ fn has_consent(request: &AuthorizationRequest, consent: ConsentState<'_>) -> boo
     if request.client.trust == Trust::SelfRegistered && !request.prompt.none {
         return false;
     }
-    request.client.first_party || consent.on_record.is_some_and(|record| covers(record, request, &allowed_scope(request, consent)))
+    request.client.is_first_party() || consent.on_record.is_some_and(|record| covers(record, request, &allowed_scope(request, consent)))
 }
 
 fn covers(record: &Consent, request: &AuthorizationRequest, scope: &Scope) -> bool {

@@ -172,7 +172,7 @@ pub struct Client {
     pub resources: Vec<Resource>,
     /// The audiences whose tokens it may introspect, beside its own tokens.
     pub introspects: Vec<Resource>,
-    /// Run by the operator: people are not asked for consent.
+    /// Said to be run by the operator; whether that counts, [`Client::is_first_party`] says.
     pub first_party: bool,
     pub trust: Trust,
     pub refresh_rotation: RefreshRotation,
@@ -207,6 +207,8 @@ pub enum Contradiction {
     PublicWithoutRotation,
     #[error("the scope must name at least one value")]
     NoScope,
+    #[error("a client that registered itself is never first-party: register one of yours instead")]
+    FirstPartyStranger,
     #[error("the default resource must be one of the client's resources")]
     DefaultResource,
     #[error("private_key_jwt needs the client's public keys: give either jwks or jwks_uri")]
@@ -262,6 +264,7 @@ impl Client {
             (is_public && !self.introspects.is_empty(), Contradiction::PublicIntrospection),
             (is_public && self.refresh_rotation == RefreshRotation::Keep, Contradiction::PublicWithoutRotation),
             (self.scope.is_empty(), Contradiction::NoScope),
+            (self.first_party && !self.is_first_party(), Contradiction::FirstPartyStranger),
             (self.metadata.default_resource.iter().any(|uri| !self.resources.contains(uri)), Contradiction::DefaultResource),
         ];
         self.check_authentication()?;
@@ -320,6 +323,18 @@ impl Client {
     /// on the person's device could be behind the request (OAuth 2.1 §7.3.1, RFC 8252 §8.6).
     pub fn can_skip_consent(&self, return_address: &ReturnAddress) -> bool {
         self.client_type == ClientType::Confidential || return_address.is_claimed()
+    }
+
+    /// Whether the operator runs it, so that people are not asked for consent. Nobody vouches for one that registered itself.
+    pub fn is_first_party(&self) -> bool {
+        self.first_party && self.trust == Trust::Operator
+    }
+
+    /// What an operator says of the scope of a client that registered itself is the most that it can register from then on.
+    pub fn hold_scope(&mut self) {
+        if self.trust == Trust::SelfRegistered {
+            self.metadata.scope_limit = Some(self.scope.clone());
+        }
     }
 
     /// Whose pairwise subjects it shares (`OpenID` Core §8.1): the host of its `sector_identifier_uri`, else the one host of its

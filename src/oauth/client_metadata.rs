@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{algorithm::Algorithm, client_auth_method::ClientAuthMethod, jws_algorithm::JwsAlgorithm, resource::Resource};
+use super::{algorithm::Algorithm, client_auth_method::ClientAuthMethod, jws_algorithm::JwsAlgorithm, resource::Resource, scope::Scope};
 
 /// The members that decide nothing about the core, kept as one document. What is absent has the default of its specification.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +95,9 @@ pub struct ClientMetadata {
     /// Ours: which claims beyond those of the scopes its tokens and UserInfo carry: `roles`, `groups`, and attributes by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<String>,
+    /// Ours: the most scope that a client which registered itself can have, where the operator said what it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope_limit: Option<Scope>,
 }
 
 impl ClientMetadata {

@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Result},
     jose::ClientKeys,
     oauth::{
-        Client, ClientId, ErrorCode, OAuthError,
+        Client, ClientId, ErrorCode, OAuthError, Scope,
         client::{ClientType, Trust},
         client_metadata::{ClientMetadata, PkcePolicy},
         registration::{self, Rules, WrongMember},
@@ -151,7 +151,7 @@ fn by_itself(server: &Server, name: AuditName, id: &ClientId, origin: Origin) ->
 
 /// A client without what it said of itself.
 fn emptied(client: &Client, server: &Server) -> Client {
-    let mut blank = registration::blank(client.clone(), &server.config().registration.scope);
+    let mut blank = registration::blank(client.clone(), most_scope(client, server));
     let metadata = &client.metadata;
     blank.name = client.id.to_string();
     blank.redirect_uris = Vec::new();
@@ -161,9 +161,15 @@ fn emptied(client: &Client, server: &Server) -> Client {
         claims: metadata.claims.clone(),
         default_resource: metadata.default_resource.clone(),
         access_token_signing_alg: metadata.access_token_signing_alg,
+        scope_limit: metadata.scope_limit.clone(),
         ..ClientMetadata::default()
     };
     blank
+}
+
+/// The most scope that the client can have (RFC 7591 §3.2.1): what the operator said of this one, or lets all such clients have.
+fn most_scope<'a>(client: &'a Client, server: &'a Server) -> &'a Scope {
+    client.metadata.scope_limit.as_ref().unwrap_or(&server.config().registration.scope)
 }
 
 /// RFC 7592 §2.2: both must be those of the client, whoever has its token.
@@ -181,10 +187,9 @@ fn check_identity(client: &Client, document: &Map<String, Value>) -> Result<(), 
 
 /// Fills a blank client with what a document says, and checks the whole.
 async fn read(server: &Server, mut client: Client, document: Map<String, Value>) -> Result<Client> {
-    let config = server.config();
     let (document, statement) = software_statement::merged(server, document)?;
-    let rules =
-        Rules { by: Trust::SelfRegistered, issuer_is_loopback: config.issuer.is_loopback(), scope: Some(&config.registration.scope) };
+    let most = most_scope(&client, server).clone();
+    let rules = Rules { by: Trust::SelfRegistered, issuer_is_loopback: server.config().issuer.is_loopback(), scope: Some(&most) };
     refuse_first(registration::apply(&mut client, &document, &rules))?;
     if !document.contains_key("application_type") {
         client.application_type = registration::application_type(&client);

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     harness::{
         App, TestServer,
+        process::run,
         registration::{changed, json_request, manage},
     },
     on_every_backend,
@@ -102,6 +103,21 @@ on_every_backend! {
         let updated = manage(server, "PUT", &registration, &changed(&registration, "claims", json!(["roles", "groups"]))).await;
 
         assert_eq!(updated.assert_status(200).json()["claims"], json!(["roles"]));
+    }
+
+    /// RFC 7592 §2.2, RFC 7591 §5: the scope that an operator says is the most that the client can have from then on.
+    async fn the_scope_that_an_operator_says_holds(server, "GRANTOR_REGISTRATION__MODE" = "open") {
+        let registration = registered(server).await;
+        let id = registration["client_id"].as_str().unwrap();
+        run(&server.database, &["client", "update", id, "--scope", "openid reports:read"]).assert_code(0);
+
+        for (asked, given) in [("openid email", "openid"), ("openid reports:read", "openid reports:read"), ("email", "")] {
+            let answer = manage(server, "PUT", &registration, &changed(&registration, "scope", json!(asked))).await;
+            assert_eq!(answer.json()["scope"].as_str().unwrap_or_default(), given, "{}", answer.body);
+        }
+        let mut silent = changed(&registration, "client_name", json!("Other"));
+        silent.as_object_mut().unwrap().remove("scope");
+        assert_eq!(manage(server, "PUT", &registration, &silent).await.assert_status(200).member("scope"), "openid reports:read");
     }
 
     /// RFC 7592 §2.3: 204, and nothing of the client works any more: neither its name, nor its tokens, nor this one.

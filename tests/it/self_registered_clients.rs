@@ -4,7 +4,8 @@
 use serde_json::json;
 
 use crate::{
-    harness::{App, ISSUER, Registration, TestServer, encode},
+    declared::declare,
+    harness::{App, ISSUER, Registration, TestServer, encode, process::run},
     on_every_backend,
 };
 
@@ -83,6 +84,21 @@ on_every_backend! {
         }
         let known = server.client("known").await;
         assert!(!browser.authorize(&known, &[]).await.body.contains("id=\"self-registered\""));
+    }
+
+    /// OAuth 2.1 §7.12.2: nobody vouches for it, whatever its row, a command or a file says.
+    async fn it_is_never_first_party(server) {
+        let app = server.register("app", Registration { first_party: true, ..Registration::by_itself() }).await;
+        let mut browser = server.browser();
+        browser.sign_in_as_someone().await;
+        browser.authorize(&app, &[("prompt", "none")]).await.assert_redirected_error("consent_required");
+
+        server.register("other", Registration::by_itself()).await;
+        let refused = run(&server.database, &["client", "update", "other", "--first-party"]);
+        assert!(refused.assert_code(2).stderr.contains("never first-party"), "{}", refused.stderr);
+        let file = "[[clients]]\nclient_id = \"other\"\nclient_name = \"O\"\nredirect_uris = [\"https://o.example/\"]\nfirst_party = true\n";
+        declare(&server.database, file);
+        assert!(run(&server.database, &["apply"]).stderr.contains("never first-party"));
     }
 
     /// RFC 7591 §2, §2.2: what an app tells of itself is linked to, in the person's language, and nothing of it is loaded.

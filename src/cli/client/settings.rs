@@ -129,6 +129,7 @@ impl Settings {
     /// Changes what was given, and checks that the whole makes sense.
     pub(super) fn apply(self, client: &mut Client, issuer: &Issuer) -> Result<(), Failure> {
         let document = self.document();
+        let says_scope = !self.scopes.is_empty() || document.contains_key("scope");
         if !self.redirect_uris.is_empty() {
             let register = |text: &String| {
                 RedirectUri::register(text, client.client_type).map_err(|why| Failure::Argument(format!("--redirect-uri {text}: {why}")))
@@ -171,6 +172,9 @@ impl Settings {
         }
         let rules = Rules::of_operator(issuer.is_loopback());
         let mut wrong = registration::apply(client, &document, &rules);
+        if says_scope {
+            client.hold_scope();
+        }
         if wrong.is_empty() {
             client.check().map_err(|contradiction| Failure::Argument(contradiction.to_string()))?;
             wrong = registration::check(client, &rules);

@@ -244,6 +244,7 @@ impl From<Contradiction> for WrongMember {
             Contradiction::PublicIntrospection => "introspects",
             Contradiction::PublicWithoutRotation => "refresh_rotation",
             Contradiction::NoScope => "scope",
+            Contradiction::FirstPartyStranger => "first_party",
             Contradiction::DefaultResource => "default_resource",
             Contradiction::NoKeys | Contradiction::MethodOfOtherType => "token_endpoint_auth_method",
             Contradiction::KeysTwice => "jwks",
