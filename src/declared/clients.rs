@@ -85,6 +85,7 @@ fn changed(declared: &Client, known: &Client, kept: &[KeptSecret]) -> Option<Cha
         disabled_at: known.disabled_at,
         tokens_not_before: known.tokens_not_before,
         unused_until: known.unused_until,
+        revision: known.revision,
         ..declared.clone()
     };
     after.hold_scope();

@@ -190,6 +190,8 @@ pub struct Client {
     pub metadata: ClientMetadata,
     /// Registered itself, and is forgotten then unless it obtained a token.
     pub unused_until: Option<Timestamp>,
+    /// Rises with every change of its registration.
+    pub revision: i64,
 }
 
 /// Why a registration makes no sense; the message says what to change.
@@ -250,6 +252,7 @@ impl Client {
             declared_in: None,
             metadata: ClientMetadata::default(),
             unused_until: None,
+            revision: 0,
         }
     }
 

@@ -21,7 +21,7 @@ use crate::{
     secret::{Secret, SecretHash},
     server::Server,
     store::{
-        Saved,
+        Swapped,
         clients::{DeleteClient, UpdateClient},
         registrations::{DeleteUnusedClient, KeepClient, RegisterClient, Registered, ReplaceRegistration},
     },
@@ -51,7 +51,8 @@ pub(crate) async fn register(server: &Server, admitted: Admitted, document: Map<
     blank.created_at = now;
     blank.unused_until = Some(now.after(config.unused_ttl));
     blank.metadata.pkce = config.confidential_pkce;
-    let mut client = read(server, blank, document).await?;
+    let mut client = read(server, blank, document)?;
+    sector_identifier::verify(server, &client).await?;
     let secret = give_secret(server, &mut client);
     let registration_access_token = Secret::generate();
     let verb = RegisterClient {
@@ -116,23 +117,38 @@ impl Managed {
     /// Registers something else instead (RFC 7592 §2.2): what the document leaves out has its default, but for what only an
     /// operator says. The registration access token stays: a client that loses the answer could not go on (§5 lets it).
     pub(crate) async fn replace(self, server: &Server, document: Map<String, Value>, origin: Origin) -> Result<Registration> {
-        let before = self.client;
-        check_identity(&before, &document)?;
-        let mut client = read(server, emptied(&before, server), document).await?;
+        if let Some(registration) = self.try_replace(server, document.clone(), origin).await? {
+            return Ok(registration);
+        }
+        // What an operator did meanwhile counts, perhaps that the client may not do this any more.
+        let again = manage(server, self.client.id.as_str(), self.registration_access_token.expose()).await?;
+        let replaced = again.try_replace(server, document, origin).await?;
+        replaced.ok_or_else(|| Error::unavailable("the registration kept changing while its client replaced it"))
+    }
+
+    /// None, if the registration changed since it was read.
+    async fn try_replace(&self, server: &Server, document: Map<String, Value>, origin: Origin) -> Result<Option<Registration>> {
+        let before = &self.client;
+        check_identity(before, &document)?;
+        let mut client = read(server, emptied(before, server), document)?;
+        if sector_identifier::differs(before, &client) {
+            sector_identifier::verify(server, &client).await?;
+        }
         if client.client_type != before.client_type {
             return Err(wrong("token_endpoint_auth_method", "must stay none, or stay another: a client's type never changes").into());
         }
-        let keeps_secrets = kind_of_secret(&client) == kind_of_secret(&before);
+        let keeps_secrets = kind_of_secret(&client) == kind_of_secret(before);
         let secret = if keeps_secrets { None } else { give_secret(server, &mut client) };
         let event = by_itself(server, AuditName::ClientUpdated, &client.id, origin);
         let with_sealed = |hash: &SecretHash| (hash.clone(), client.sealed_secrets.get(hash).cloned());
         let secrets = (!keeps_secrets).then(|| client.secrets.iter().map(with_sealed).collect());
         let verb = ReplaceRegistration { update: UpdateClient { client: client.clone(), event }, secrets };
-        if server.store().write(verb).await? == Saved::Conflict {
-            return Err(Refused::invalid_token().into());
+        if server.store().write(verb).await? == Swapped::Missed {
+            return Ok(None);
         }
         server.forget_client(&client.id).await;
-        Ok(Registration { client, secret, registration_access_token: self.registration_access_token })
+        let registration_access_token = Secret::from(self.registration_access_token.expose().to_owned());
+        Ok(Some(Registration { client, secret, registration_access_token }))
     }
 
     /// Ends the client and everything that was issued to it (RFC 7592 §2.3).
@@ -186,7 +202,7 @@ fn check_identity(client: &Client, document: &Map<String, Value>) -> Result<(), 
 }
 
 /// Fills a blank client with what a document says, and checks the whole.
-async fn read(server: &Server, mut client: Client, document: Map<String, Value>) -> Result<Client> {
+fn read(server: &Server, mut client: Client, document: Map<String, Value>) -> Result<Client> {
     let (document, statement) = software_statement::merged(server, document)?;
     let most = most_scope(&client, server).clone();
     let rules = Rules { by: Trust::SelfRegistered, issuer_is_loopback: server.config().issuer.is_loopback(), scope: Some(&most) };
@@ -202,7 +218,6 @@ async fn read(server: &Server, mut client: Client, document: Map<String, Value>)
     if let Some(Err(why)) = client.metadata.jwks.as_ref().map(ClientKeys::of) {
         return Err(OAuthError::from(WrongMember { member: "jwks", remedy: format!("cannot be used: {why}").into() }).into());
     }
-    sector_identifier::verify(server, &client).await?;
     Ok(client)
 }
 

@@ -8,6 +8,11 @@ use crate::{
     server::Server,
 };
 
+/// Whether the file is to be read again for a client that changed: for no other is it fetched.
+pub(super) fn differs(before: &Client, after: &Client) -> bool {
+    before.metadata.sector_identifier_uri != after.metadata.sector_identifier_uri || before.redirect_uris != after.redirect_uris
+}
+
 /// Fetches the file, if the client names one, and looks for every redirect URI in it. It is not kept: what was registered was right.
 pub(super) async fn verify(server: &Server, client: &Client) -> Result<()> {
     let Some(uri) = &client.metadata.sector_identifier_uri else { return Ok(()) };

@@ -61,6 +61,8 @@ impl Verb for RotateClientSecret {
     async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
         const TRIM: &str = "DELETE FROM client_secrets WHERE client_id = $1 AND id NOT IN \
              (SELECT id FROM client_secrets WHERE client_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2)";
+        const REVISE: &str = "UPDATE clients SET revision = revision + 1 WHERE id = $1";
+        run!(conn, db => sqlx::query(REVISE).bind(self.client_id.as_str()).execute(db).await.map(drop)?);
         insert_secret(conn, &self.client_id, (&self.hash, self.sealed.as_deref()), self.event.at, None).await?;
         run!(conn, db => sqlx::query(TRIM).bind(self.client_id.as_str()).bind(SECRETS_KEPT).execute(db).await.map(drop)?);
         audit_events::insert(conn, &self.event).await

@@ -37,6 +37,7 @@ pub(super) struct ClientRow {
     declared_in: Option<String>,
     metadata: Json<ClientMetadata>,
     unused_until: Option<Timestamp>,
+    revision: i64,
 }
 
 /// A secret as it is kept.
@@ -69,6 +70,7 @@ impl ClientRow {
             declared_in: self.declared_in,
             metadata: self.metadata.0,
             unused_until: self.unused_until,
+            revision: self.revision,
             secrets: Vec::with_capacity(secrets.len()),
             sealed_secrets: HashMap::new(),
         };
@@ -99,7 +101,7 @@ impl RefreshRotation {
 macro_rules! client_columns {
     () => {
         "id, name, client_type, application_type, redirect_uris, grant_types, scope, resources, introspects, first_party_at, \
-         trust, refresh_rotation, created_at, disabled_at, tokens_not_before, declared_in, metadata, unused_until"
+         trust, refresh_rotation, created_at, disabled_at, tokens_not_before, declared_in, metadata, unused_until, revision"
     };
 }
 pub(super) use client_columns;
@@ -206,7 +208,8 @@ impl Verb for UpdateClient {
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<Saved> {
         const UPDATE: &str = "UPDATE clients SET name = $2, application_type = $3, redirect_uris = $4, grant_types = $5, scope = $6, resources = $7, \
-             introspects = $8, first_party_at = $9, refresh_rotation = $10, declared_in = $11, metadata = $12 WHERE id = $1";
+             introspects = $8, first_party_at = $9, refresh_rotation = $10, declared_in = $11, metadata = $12, \
+             revision = revision + 1 WHERE id = $1";
         let client = &self.client;
         let updated = run!(conn, db => sqlx::query(UPDATE)
             .bind(client.id.as_str())
@@ -244,8 +247,8 @@ impl Verb for SetClientDisabled {
     const EXTENT: Extent = Extent::Several;
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<Saved> {
-        const DISABLE: &str = "UPDATE clients SET disabled_at = $2, tokens_not_before = $2 WHERE id = $1";
-        const ENABLE: &str = "UPDATE clients SET disabled_at = NULL WHERE id = $1";
+        const DISABLE: &str = "UPDATE clients SET disabled_at = $2, tokens_not_before = $2, revision = revision + 1 WHERE id = $1";
+        const ENABLE: &str = "UPDATE clients SET disabled_at = NULL, revision = revision + 1 WHERE id = $1";
         // `tokens_not_before` alone would trust that the clocks of all machines agree.
         const DELETE_CODES: &str = "DELETE FROM authorization_codes WHERE client_id = $1";
         const REVOKE: &str = "UPDATE grants SET revoked_at = $2 WHERE client_id = $1 AND revoked_at IS NULL";

@@ -115,7 +115,7 @@ impl Verb for RegisterClient {
     }
 }
 
-/// Replaces what a client registered (RFC 7592 §2.2); with other `secrets` than before, these are the only ones.
+/// Replaces what a client registered (RFC 7592 §2.2), unless anything of it changed since it was read; with other `secrets` than before, these are the only ones.
 pub(crate) struct ReplaceRegistration {
     pub update: UpdateClient,
     /// With their sealed forms. None, if the client keeps those that it has.
@@ -123,14 +123,18 @@ pub(crate) struct ReplaceRegistration {
 }
 
 impl Verb for ReplaceRegistration {
-    type Told = Saved;
+    type Told = Swapped;
     const EXTENT: Extent = Extent::Several;
 
-    async fn run(&self, conn: &mut Conn<'_>) -> Result<Saved> {
+    async fn run(&self, conn: &mut Conn<'_>) -> Result<Swapped> {
+        // Locks the row, too, until all of it is written.
+        const REVISE: &str = "UPDATE clients SET revision = revision + 1 \
+             WHERE id = $1 AND revision = $2 AND declared_in IS NULL AND disabled_at IS NULL AND trust = 'self_registered'";
         const FORGET: &str = "DELETE FROM client_secrets WHERE client_id = $1";
-        let (id, now) = (&self.update.client.id, self.update.event.at);
-        if self.update.run(conn).await? == Saved::Conflict {
-            return Ok(Saved::Conflict);
+        let (id, now, revision) = (&self.update.client.id, self.update.event.at, self.update.client.revision);
+        let revised = run!(conn, db => sqlx::query(REVISE).bind(id.as_str()).bind(revision).execute(db).await?.rows_affected());
+        if revised == 0 || self.update.run(conn).await? == Saved::Conflict {
+            return Ok(Swapped::Missed);
         }
         if let Some(secrets) = &self.secrets {
             run!(conn, db => sqlx::query(FORGET).bind(id.as_str()).execute(db).await.map(drop)?);
@@ -138,7 +142,7 @@ impl Verb for ReplaceRegistration {
                 insert_secret(conn, id, (hash, sealed.as_deref()), now, None).await?;
             }
         }
-        Ok(Saved::Done)
+        Ok(Swapped::Done)
     }
 }
 

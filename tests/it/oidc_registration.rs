@@ -8,9 +8,14 @@ use std::sync::{
 use axum::{Router, routing::get};
 use http::StatusCode;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use crate::{
-    harness::{Answer, App, TestServer},
+    harness::{
+        Answer, App, TestServer, eventually,
+        process::run,
+        registration::{changed, manage},
+    },
     on_every_backend,
 };
 
@@ -18,21 +23,27 @@ use crate::{
 struct Site {
     address: String,
     asked: Arc<AtomicUsize>,
+    /// Whoever holds the permit holds the answers back.
+    gate: Arc<Semaphore>,
 }
 
 impl Site {
     /// Answers everything with this.
     async fn answering(status: StatusCode, body: String) -> Self {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&asked);
+        let (asked, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(1)));
+        let (counted, passed) = (Arc::clone(&asked), Arc::clone(&gate));
         let answer = move || {
             counted.fetch_add(1, Ordering::Relaxed);
-            std::future::ready((status, body.clone()))
+            let (passed, body) = (Arc::clone(&passed), body.clone());
+            async move {
+                drop(passed.acquire().await);
+                (status, body)
+            }
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}/sector.json", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, Router::new().fallback(get(answer))).await });
-        Self { address, asked }
+        Self { address, asked, gate }
     }
 }
 
@@ -40,6 +51,26 @@ impl Site {
 async fn pairwise(server: &TestServer, site: &Site) -> Answer {
     let uris = ["https://app.example/callback", "https://app.example.net/callback"];
     server.register_itself(json!({ "redirect_uris": uris, "subject_type": "pairwise", "sector_identifier_uri": site.address })).await
+}
+
+/// What lists every redirect URI of such a client.
+const BOTH: &str = r#"["https://app.example/callback", "https://app.example.net/callback"]"#;
+
+async fn update(server: &TestServer, registration: &Value, member: &str, value: Value) -> Answer {
+    manage(server, "PUT", registration, &changed(registration, member, value)).await
+}
+
+/// An update that waits for the file, while an operator runs `grantor client`.
+async fn while_it_is_fetched(server: &TestServer, registration: &Value, site: &Site, command: &[&str]) -> Answer {
+    let held = site.gate.acquire().await.unwrap();
+    let asked = site.asked.load(Ordering::Relaxed);
+    let operator = async {
+        eventually(async || site.asked.load(Ordering::Relaxed) > asked).await;
+        let (verb, rest) = command.split_first().unwrap();
+        run(&server.database, &[&["client", verb, registration["client_id"].as_str().unwrap()], rest].concat()).assert_code(0);
+        drop(held);
+    };
+    tokio::join!(update(server, registration, "redirect_uris", json!(["https://app.example/callback"])), operator).0
 }
 
 #[track_caller]
@@ -145,6 +176,36 @@ on_every_backend! {
         assert_eq!(site.asked.load(Ordering::Relaxed), 1);
     }
 
+    /// OpenID Registration §5, RFC 7592 §2.2: an update has the file read again if that, or what it must list, is another.
+    async fn the_file_of_a_sector_is_read_again_when_it_matters(server, "GRANTOR_REGISTRATION__MODE" = "open",
+        "GRANTOR_ISSUER" = "http://127.0.0.1:8080", "GRANTOR_OUTBOUND__ALLOW_NETWORKS" = "127.0.0.0/8") {
+        let site = Site::answering(StatusCode::OK, BOTH.to_string()).await;
+        let registration = pairwise(server, &site).await.json();
+        update(server, &registration, "client_name", json!("Other")).await.assert_status(200);
+        assert_eq!(site.asked.load(Ordering::Relaxed), 1);
+        refused(&update(server, &registration, "redirect_uris", json!(["https://app.example/callback", "https://other.example/"])).await);
+        assert_eq!(site.asked.load(Ordering::Relaxed), 2);
+    }
+
+    /// RFC 7592 §2.2: what an operator changes while the file is fetched stays as the operator said it.
+    async fn a_slow_update_undoes_nothing_of_the_operators(server, "GRANTOR_REGISTRATION__MODE" = "open",
+        "GRANTOR_ISSUER" = "http://127.0.0.1:8080", "GRANTOR_OUTBOUND__ALLOW_NETWORKS" = "127.0.0.0/8") {
+        let site = Site::answering(StatusCode::OK, BOTH.to_string()).await;
+        let registration = pairwise(server, &site).await.json();
+        let updated = while_it_is_fetched(server, &registration, &site, &["update", "--metadata", r#"{"claims": ["roles"]}"#]).await;
+        let updated = updated.assert_status(200).json();
+        assert_eq!((&updated["claims"], &updated["redirect_uris"]), (&json!(["roles"]), &json!(["https://app.example/callback"])));
+    }
+
+    /// RFC 7592 §2.1: nor does it change a client that an operator disabled meanwhile.
+    async fn a_slow_update_changes_no_disabled_client(server, "GRANTOR_REGISTRATION__MODE" = "open",
+        "GRANTOR_ISSUER" = "http://127.0.0.1:8080", "GRANTOR_OUTBOUND__ALLOW_NETWORKS" = "127.0.0.0/8") {
+        let site = Site::answering(StatusCode::OK, BOTH.to_string()).await;
+        let registration = pairwise(server, &site).await.json();
+        while_it_is_fetched(server, &registration, &site, &["disable"]).await.assert_error(403, "access_denied");
+        assert_eq!(server.audited("client.updated").await, 0);
+    }
+
     /// OpenID Registration §5: registration fails where it does not, or where there is no such file.
     async fn a_file_without_every_redirect_uri_is_refused(server, "GRANTOR_REGISTRATION__MODE" = "open",
         "GRANTOR_ISSUER" = "http://127.0.0.1:8080", "GRANTOR_OUTBOUND__ALLOW_NETWORKS" = "127.0.0.0/8") {
@@ -166,7 +227,7 @@ on_every_backend! {
     async fn a_sector_within_the_servers_network_is_not_asked(server, "GRANTOR_REGISTRATION__MODE" = "open",
         "GRANTOR_ISSUER" = "http://127.0.0.1:8080") {
         let there = Site::answering(StatusCode::OK, "[]".to_owned()).await;
-        let nothing_there = Site { address: "http://127.0.0.1:1/sector.json".to_owned(), asked: Arc::default() };
+        let nothing_there = Site { address: "http://127.0.0.1:1/sector.json".to_owned(), asked: Arc::default(), gate: Arc::new(Semaphore::new(1)) };
         let (one, other) = (pairwise(server, &there).await, pairwise(server, &nothing_there).await);
         refused(&one);
         assert_eq!(one.body, other.body);

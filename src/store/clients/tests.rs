@@ -35,6 +35,7 @@ proptest! {
             declared_in: None,
             metadata: Json(ClientMetadata::default()),
             unused_until: None,
+            revision: 0,
         };
         let parts = [
             ("id", ClientId::parse(&id).is_ok()),
