@@ -297,7 +297,8 @@ pub struct Registration {
     #[config(default = "7d", deserialize_with = Within::<HOUR, { 365 * DAY }>::duration)]
     pub unused_ttl: Duration,
 
-    /// How many clients without a token there may be before registration is answered 503 (1 to 1000000).
+    /// How many clients without a token there may be before registration is answered 503 (1 to 1000000). With `open`, one network (a
+    /// /48 of IPv6, a /24 of IPv4) has a tenth of them.
     #[config(default = 10000, deserialize_with = Within::<1, 1_000_000>::number)]
     pub unused_clients: u32,
 

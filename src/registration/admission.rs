@@ -1,6 +1,6 @@
 //! Who may register a client (RFC 7591 §3): whoever has a token for it, or anyone at a bounded rate.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use uuid::Uuid;
 
@@ -11,18 +11,29 @@ use crate::{
     config::RegistrationMode,
     error::Result,
     oauth::{ErrorCode, OAuthError},
-    secret::SecretHash,
+    secret::{SecretHash, ThrottleKey},
     server::{Server, network},
     store::throttles::{Charge, CountAttempt, Parties, Rows},
 };
 
+/// One network's part of the clients that may be there without a token.
+const SHARE: u32 = 10;
+
 /// Whoever may register one client. [`admit`] is the only way to one.
-pub(crate) struct Admitted(Option<Uuid>);
+pub(crate) struct Admitted {
+    token: Option<Uuid>,
+    network: Option<ThrottleKey>,
+}
 
 impl Admitted {
     /// The token that let them, whose use is yet to be counted.
     pub(super) fn token(&self) -> Option<Uuid> {
-        self.0
+        self.token
+    }
+
+    /// The network that they come from, if it bounds them, and how many clients of it may be there without a token.
+    pub(super) fn network(&self, most_unused: u32) -> Option<(ThrottleKey, u32)> {
+        self.network.map(|network| (network, most_unused.div_ceil(SHARE)))
     }
 }
 
@@ -45,15 +56,24 @@ pub(crate) async fn admit(server: &Server, token: Option<&str>, origin: Origin) 
         let Some(token) = token else { return Ok(None) };
         let known = server.store().registration_token(&SecretHash::of(token), server.clock().now()).await?;
         let known = known.ok_or_else(Refused::invalid_token)?;
-        return Ok(Some(Ok(Admitted(Some(known.id)))));
+        return Ok(Some(Ok(Admitted { token: Some(known.id), network: None })));
     }
-    Ok(Some(count(server, origin).await?.map(|()| Admitted(None))))
+    let address = telling(server.config().throttle.by_address, origin.address);
+    let network = address.map(|address| server.master_key().throttle_key("registrations of", &site(address).to_string()));
+    Ok(Some(count(server, address).await?.map(|()| Admitted { token: None, network })))
+}
+
+/// What one party may well have all of: a /48 of IPv6, as it is handed to sites, or a /24 of IPv4.
+fn site(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 80 << 80).into()),
+        IpAddr::V4(address) => IpAddr::V4((address.to_bits() >> 8 << 8).into()),
+    }
 }
 
 /// Counts a registration from an address; where addresses tell nobody apart, from anywhere.
-async fn count(server: &Server, origin: Origin) -> Result<Result<(), Wait>> {
+async fn count(server: &Server, address: Option<IpAddr>) -> Result<Result<(), Wait>> {
     let config = &server.config().registration;
-    let address = telling(server.config().throttle.by_address, origin.address);
     let name = address.map_or_else(|| "-".to_owned(), |address| network(address).to_string());
     let parties = Parties { account: None, network: server.master_key().throttle_key("registration", &name) };
     // There is room while what the earlier ones cost is not yet forgotten for all places but one.

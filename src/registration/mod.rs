@@ -59,6 +59,7 @@ pub(crate) async fn register(server: &Server, admitted: Admitted, document: Map<
         registration_access_token: registration_access_token.hash(),
         let_by: admitted.token(),
         most_unused: config.unused_clients,
+        network: admitted.network(config.unused_clients),
         event: created(server, &client, admitted.token(), origin),
         client: client.clone(),
     };
@@ -66,6 +67,7 @@ pub(crate) async fn register(server: &Server, admitted: Admitted, document: Map<
         Registered::Done => Ok(Registration { client, secret, registration_access_token }),
         Registered::TokenSpent => Err(Refused::invalid_token().into()),
         Registered::TooMany => Err(Error::unavailable("too many registered clients wait for their first token")),
+        Registered::TooManyOfNetwork => Err(Error::unavailable("too many clients that one network registered wait for their first token")),
     }
 }
 

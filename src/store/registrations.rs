@@ -14,7 +14,7 @@ use crate::{
     clock::Timestamp,
     error::{Error, Result},
     oauth::{Client, ClientId},
-    secret::SecretHash,
+    secret::{SecretHash, ThrottleKey},
 };
 
 /// How many unused clients one look finds.
@@ -71,6 +71,8 @@ pub(crate) enum Registered {
     TokenSpent,
     /// So many clients wait for their first token that one more is too many.
     TooMany,
+    /// So many of this network do.
+    TooManyOfNetwork,
 }
 
 /// Registers a client that registers itself, and counts the use of the token that let it.
@@ -80,6 +82,8 @@ pub(crate) struct RegisterClient {
     pub let_by: Option<Uuid>,
     /// How many may be there without a token.
     pub most_unused: u32,
+    /// The network that it comes from, where that bounds it, and how many of the network's may be there without a token.
+    pub network: Option<(ThrottleKey, u32)>,
     pub event: AuditEvent,
 }
 
@@ -90,11 +94,18 @@ impl Verb for RegisterClient {
     async fn run(&self, conn: &mut Conn<'_>) -> Result<Registered> {
         const UNUSED: &str = "SELECT COUNT(*) FROM clients WHERE unused_until IS NOT NULL";
         const USE: &str = "UPDATE registration_tokens SET uses_left = uses_left - 1 WHERE id = $1 AND uses_left > 0 AND expires_at > $2";
-        const OWN: &str = "UPDATE clients SET registration_token_hash = $2, unused_until = $3 WHERE id = $1";
+        const OF_NETWORK: &str = "SELECT COUNT(*) FROM clients WHERE unused_until IS NOT NULL AND unused_from = $1";
+        const OWN: &str = "UPDATE clients SET registration_token_hash = $2, unused_until = $3, unused_from = $4 WHERE id = $1";
         let client = &self.client;
         let unused: i64 = run!(conn, db => sqlx::query_scalar(UNUSED).fetch_one(db).await?);
         if unused >= i64::from(self.most_unused) {
             return Ok(Registered::TooMany);
+        }
+        if let Some((network, most)) = self.network {
+            let unused: i64 = run!(conn, db => sqlx::query_scalar(OF_NETWORK).bind(network.as_bytes()).fetch_one(db).await?);
+            if unused >= i64::from(most) {
+                return Ok(Registered::TooManyOfNetwork);
+            }
         }
         if let Some(token) = self.let_by {
             let used = run!(conn, db => sqlx::query(USE).bind(token).bind(self.event.at).execute(db).await?.rows_affected());
@@ -109,6 +120,7 @@ impl Verb for RegisterClient {
             .bind(client.id.as_str())
             .bind(self.registration_access_token.as_bytes())
             .bind(client.unused_until)
+            .bind(self.network.as_ref().map(|(network, _)| network.as_bytes()))
             .execute(db).await.map(drop)?);
         audit_events::insert(conn, &self.event).await?;
         Ok(Registered::Done)
@@ -156,7 +168,7 @@ impl Verb for KeepClient {
     const EXTENT: Extent = Extent::OneStatement;
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<Swapped> {
-        const KEEP: &str = "UPDATE clients SET unused_until = NULL WHERE id = $1 AND unused_until IS NOT NULL";
+        const KEEP: &str = "UPDATE clients SET unused_until = NULL, unused_from = NULL WHERE id = $1 AND unused_until IS NOT NULL";
         let kept = run!(conn, db => sqlx::query(KEEP).bind(self.client_id.as_str()).execute(db).await?.rows_affected());
         Ok(Swapped::from_rows(kept))
     }

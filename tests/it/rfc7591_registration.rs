@@ -225,6 +225,21 @@ on_every_backend! {
         server.register_itself(document()).await.assert_status(201);
     }
 
+    /// One network has a tenth of it, however many addresses it has: of IPv6 a /48, of IPv4 a /24.
+    async fn no_network_fills_the_table_alone(server, "GRANTOR_REGISTRATION__MODE" = "open",
+        "GRANTOR_REGISTRATION__UNUSED_CLIENTS" = "20") {
+        for [one, two, three, other] in
+            [["2001:db8::1", "2001:db8:0:1::1", "2001:db8:0:ffff::1", "2001:db8:1::1"], ["192.0.2.1", "192.0.2.2", "::ffff:192.0.2.3", "192.0.3.1"]]
+        {
+            let first = App::of_registration(server, &register_from(server, one).await);
+            register_from(server, two).await.assert_status(201);
+            register_from(server, three).await.assert_error(503, "temporarily_unavailable");
+            register_from(server, other).await.assert_status(201);
+            first.tokens().await.assert_status(200);
+            register_from(server, three).await.assert_status(201);
+        }
+    }
+
     /// RFC 7591 §5: of what a client asks for, it gets what the operator lets such clients have.
     async fn the_scope_is_the_operators(server, "GRANTOR_REGISTRATION__MODE" = "open", "GRANTOR_REGISTRATION__SCOPE" = "openid read") {
         let mut greedy = document();

@@ -98,7 +98,8 @@ on_every_backend! {
         assert!(refused.assert_code(2).stderr.contains("never first-party"), "{}", refused.stderr);
         let file = "[[clients]]\nclient_id = \"other\"\nclient_name = \"O\"\nredirect_uris = [\"https://o.example/\"]\nfirst_party = true\n";
         declare(&server.database, file);
-        assert!(run(&server.database, &["apply"]).stderr.contains("never first-party"));
+        let applied = run(&server.database, &["apply"]);
+        assert!(applied.stdout.contains("never first-party"), "{}{}", applied.stdout, applied.stderr);
     }
 
     /// RFC 7591 §2, §2.2: what an app tells of itself is linked to, in the person's language, and nothing of it is loaded.
