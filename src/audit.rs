@@ -41,6 +41,7 @@ names! {
     ConsentDenied = "consent.denied",
     ConsentGiven = "consent.given",
     ConsentWithdrawn = "consent.withdrawn",
+    DatabaseRestored = "database.restored",
     KeysCreated = "keys.created",
     KeysRotated = "keys.rotated",
     LogoutTokenAccepted = "logout_token.accepted",

@@ -34,6 +34,9 @@ mod jose;
 /// What lives as long as the process.
 pub mod server;
 
+/// The database in a file, and back.
+mod backup;
+
 /// Access and refresh tokens.
 mod tokens;
 

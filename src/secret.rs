@@ -135,6 +135,7 @@ pub struct MasterKey {
     authorization_request: LessSafeKey,
     consent_form: hmac::Key,
     throttle: hmac::Key,
+    backup: hmac::Key,
     fingerprint: [u8; 8],
 }
 
@@ -151,6 +152,7 @@ impl MasterKey {
             authorization_request: aead_key(&derive(&root, b"grantor authorization request")),
             consent_form: hmac::Key::new(hmac::HMAC_SHA256, &*derive(&root, b"grantor consent form")),
             throttle: hmac::Key::new(hmac::HMAC_SHA256, &*derive(&root, b"grantor throttle")),
+            backup: hmac::Key::new(hmac::HMAC_SHA256, &*derive(&root, b"grantor backup")),
             fingerprint,
         }
     }
@@ -199,6 +201,16 @@ impl MasterKey {
     /// Checks in constant time what [`MasterKey::bind_consent_form`] made.
     pub fn consent_form_is_bound(&self, parts: &[&[u8]], presented: &str) -> bool {
         self.bind_consent_form(parts).as_bytes().ct_eq(presented.as_bytes()).into()
+    }
+
+    /// A MAC over the digest of a backup: whoever can write to where backups are kept must not make people and clients.
+    pub fn sign_backup(&self, digest: &[u8]) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(hmac_over(&self.backup, &[digest]))
+    }
+
+    /// Checks in constant time what [`MasterKey::sign_backup`] made.
+    pub fn backup_is_ours(&self, digest: &[u8], presented: &str) -> bool {
+        self.sign_backup(digest).as_bytes().ct_eq(presented.as_bytes()).into()
     }
 
     /// Names what is counted: `kind` keeps an account apart from a network of the same name.

@@ -252,6 +252,11 @@ pub(crate) async fn open(config: &Config, clock: &Clock) -> anyhow::Result<(Stor
     Ok((store, master_key))
 }
 
+/// The configured key, which is never made here.
+pub(crate) fn known_master_key(config: &Config) -> anyhow::Result<MasterKey> {
+    Ok(MasterKey::new(master_key_bytes(config, true)?))
+}
+
 /// The configured key. On a first start with `SQLite` and without one, a new key is kept in a file beside the database.
 fn master_key_bytes(config: &Config, database_has_one: bool) -> anyhow::Result<[u8; 32]> {
     let path = match &config.master_key {

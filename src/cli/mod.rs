@@ -9,14 +9,17 @@ macro_rules! say {
 
 mod apply;
 mod audit;
+mod backup;
 mod client;
 mod config;
+mod copy;
 mod demo;
 mod healthcheck;
 mod keys;
 mod migrate;
 mod registration_token;
 mod resource;
+mod restore;
 mod serve;
 mod user;
 
@@ -63,6 +66,12 @@ enum Command {
     Demo(demo::Demo),
     /// Apply pending migrations to the database
     Migrate(migrate::Migrate),
+    /// Write everything that the database holds into a file, while servers run
+    Backup(backup::Backup),
+    /// Write a backup into a database
+    Restore(restore::Restore),
+    /// Copy everything into another database, SQLite or Postgres
+    Copy(copy::Copy),
     /// Make clients, people and APIs what the configuration declares
     Apply(apply::Apply),
     /// Register and change clients
@@ -197,6 +206,9 @@ impl Command {
             Self::Serve(serve) => serve.run().await,
             Self::Demo(demo) => demo.run().await,
             Self::Migrate(migrate) => migrate.run().await,
+            Self::Backup(backup) => backup.run().await,
+            Self::Restore(restore) => restore.run().await,
+            Self::Copy(copy) => copy.run().await,
             Self::Apply(apply) => apply.run().await,
             Self::Client(command) => command.run().await,
             Self::RegistrationToken(command) => command.run().await,

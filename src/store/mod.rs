@@ -27,8 +27,9 @@ pub(crate) mod revoked_tokens;
 pub(crate) mod session_clients;
 pub(crate) mod settings;
 pub(crate) mod throttles;
+pub(crate) mod transfer;
 
-pub(crate) use opening::{FirstStart, Migrations};
+pub(crate) use opening::{FirstStart, Migrations, newest_schema};
 
 use backend::{Backend, Verb, read};
 

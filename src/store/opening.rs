@@ -17,14 +17,17 @@ use sqlx::{
 
 use super::{
     Store,
-    backend::Backend,
+    backend::{Backend, read},
     pool::{Pool, PoolLimits},
     sqlite_writer::{self, Writer},
 };
-use crate::config::{Config, DatabaseUrl};
+use crate::{
+    config::{Config, DatabaseUrl},
+    error::Error,
+};
 
-static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+pub(super) static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+pub(super) static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// Marks the first start among advisory locks; the value has no meaning.
 const FIRST_START_LOCK: i64 = 0x6772_616e_746f_7221;
@@ -36,14 +39,27 @@ const STATEMENT_CACHE: usize = 200;
 pub enum OpenError {
     #[error("cannot open the database {database}: {cause}\nCheck 'database_url' and that the server runs and may be reached from here.")]
     Connect { database: String, cause: sqlx::Error },
+    #[error("cannot read the database {database}: {cause}")]
+    Unreadable { database: String, cause: Error },
     #[error("cannot use the directory {path}: {cause}\nCreate it, or set 'data_dir' to a place that this user may write to.")]
     Directory { path: String, cause: io::Error },
     #[error("the migration of the database failed: {0}\nNothing was half done: fix the cause and start again.")]
     Migrate(sqlx::migrate::MigrateError),
-    #[error("the database was made by a newer Grantor (migration {0}): run that version or a later one.")]
-    FromTheFuture(i64),
+    #[error(
+        "the database is of schema version {found}, made by a newer Grantor: this is Grantor {program}, which knows schema versions up to \
+         {known}. Run the newer version; nothing was changed.",
+        program = env!("CARGO_PKG_VERSION")
+    )]
+    FromTheFuture { found: i64, known: i64 },
+    #[error("the database holds an unfinished copy of {0}: run 'grantor copy' again to finish it, or use an empty database.")]
+    UnfinishedCopy(String),
     #[error("{} migration(s) are pending: run 'grantor migrate' first, for a new database, too.", .0.len())]
     Pending(Vec<String>),
+}
+
+/// The version of the schema that this program works with.
+pub(crate) fn newest_schema() -> i64 {
+    SQLITE_MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
 /// Names of the migrations that a database still needs, in their order.
@@ -69,7 +85,12 @@ impl FirstStart {
     /// Waits until no other process is in its first start.
     pub(crate) async fn begin(config: &Config) -> Result<Self, OpenError> {
         create_private_dir(&config.data_dir)?;
-        match &config.database_url {
+        Self::of(&config.database_url).await
+    }
+
+    /// The same for a database alone.
+    pub(crate) async fn of(database: &DatabaseUrl) -> Result<Self, OpenError> {
+        match database {
             DatabaseUrl::Sqlite(path) => {
                 let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
                 create_private_dir(dir)?;
@@ -83,7 +104,7 @@ impl FirstStart {
                 locked.await.map_err(io::Error::other).flatten().map(Self::File).map_err(|cause| directory_error(dir, cause))
             }
             DatabaseUrl::Postgres(url) => {
-                let connect = |cause| connect_error(config, cause);
+                let connect = |cause| OpenError::Connect { database: database.to_string(), cause };
                 let mut connection = postgres_options(url).map_err(connect)?.connect().await.map_err(connect)?;
                 sqlx::query("SELECT pg_advisory_lock($1)").bind(FIRST_START_LOCK).execute(&mut connection).await.map_err(connect)?;
                 Ok(Self::Advisory(connection))
@@ -125,7 +146,16 @@ impl Store {
                 Backend::Postgres(pool)
             }
         };
-        Ok(Self { backend })
+        let store = Self { backend };
+        match store.unfinished_copy().await.map_err(|cause| OpenError::Unreadable { database: config.database_url.to_string(), cause })? {
+            None => Ok(store),
+            Some(source) => Err(OpenError::UnfinishedCopy(source)),
+        }
+    }
+
+    async fn unfinished_copy(&self) -> Result<Option<String>, Error> {
+        const SELECT: &str = "SELECT source FROM unfinished_copies";
+        Ok(read!(self, db => sqlx::query_scalar(SELECT).fetch_optional(db).await?))
     }
 
     /// What [`Store::open`] with [`Migrations::Apply`] would do.
@@ -160,7 +190,7 @@ fn create_private_dir(path: &Path) -> Result<(), OpenError> {
     made.map_err(|cause| directory_error(path, cause))
 }
 
-fn sqlite_options(path: &Path) -> SqliteConnectOptions {
+pub(super) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -173,7 +203,7 @@ fn sqlite_options(path: &Path) -> SqliteConnectOptions {
         .pragma("secure_delete", "FAST")
 }
 
-fn postgres_options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
+pub(super) fn postgres_options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
     Ok(PgConnectOptions::from_str(url)?.application_name("grantor").statement_cache_capacity(STATEMENT_CACHE))
 }
 
@@ -194,7 +224,7 @@ async fn pending<C: Migrate>(connection: &mut C, migrator: &Migrator) -> Result<
     connection.ensure_migrations_table(&migrator.table_name).await.map_err(OpenError::Migrate)?;
     let applied = connection.list_applied_migrations(&migrator.table_name).await.map_err(OpenError::Migrate)?;
     if let Some(unknown) = applied.iter().find(|applied| !migrator.version_exists(applied.version)) {
-        return Err(OpenError::FromTheFuture(unknown.version));
+        return Err(OpenError::FromTheFuture { found: unknown.version, known: newest_schema() });
     }
     let is_pending = |version: i64| !applied.iter().any(|applied| applied.version == version);
     let pending = migrator.iter().filter(|migration| is_pending(migration.version));

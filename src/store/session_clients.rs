@@ -112,6 +112,13 @@ pub(super) async fn end(conn: &mut Conn<'_>, ended: Ended, now: Timestamp) -> Re
     notices(run!(conn, db => sqlx::query_as(update).bind(id).bind(now).bind(now.after(TOLD_WITHIN)).fetch_all(db).await?))
 }
 
+/// Makes notices of every session due, in the transaction that ends them all.
+pub(super) async fn end_all(conn: &mut Conn<'_>, now: Timestamp) -> Result<()> {
+    const END: &str = "UPDATE session_clients SET ended_at = $1, due_at = $1, expires_at = $2 WHERE ended_at IS NULL";
+    run!(conn, db => sqlx::query(END).bind(now).bind(now.after(TOLD_WITHIN)).execute(db).await.map(drop)?);
+    Ok(())
+}
+
 /// Takes a notice to tell it: of several nodes one. Whoever dies with it is replaced at `until`.
 pub(crate) struct LeaseLogout {
     pub notice: LogoutNotice,

@@ -22,6 +22,7 @@ const ORDER: &[&[&str]] = &[
     &["store"],
     &["jose"],
     &["server"],
+    &["backup"],
     &["tokens", "accounts"],
     &["declared"],
     &["client_auth"],
@@ -66,6 +67,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("jsonwebtoken", &["jose", "demo"]),
     ("confique", &["config"]),
     ("clap", &["cli"]),
+    ("flate2", &["backup"]),
     ("tracing_subscriber", &["telemetry", "config"]),
 ];
 

@@ -243,6 +243,8 @@ async fn of_the_operator(watch: &mut Watch<'_>) {
         let (name, arguments) = line.split_last().unwrap();
         watch.expect_of_command(arguments, &[name]).await;
     }
+    run(&watch.server.database, &["backup", "now.backup"]).assert_code(0);
+    watch.expect_of_command(&["restore", "now.backup", "--replace"], &["database.restored"]).await;
     for reading in [&["client", "list"][..], &["user", "list"], &["keys", "list"]] {
         run(&watch.server.database, reading).assert_code(0);
     }

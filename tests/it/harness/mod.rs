@@ -2,6 +2,7 @@
 
 pub mod answer;
 pub mod app;
+pub mod backup;
 pub mod browser;
 pub mod database;
 pub mod meanwhile;
