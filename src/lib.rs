@@ -22,6 +22,9 @@ mod error;
 /// What is remembered of it.
 mod audit;
 
+/// What is counted.
+mod metrics;
+
 /// HTTP to other servers.
 mod outbound;
 

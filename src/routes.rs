@@ -12,7 +12,7 @@ use std::{
 
 use axum::{
     Router,
-    extract::Request,
+    extract::{Request, State},
     middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{any, future::RouteFuture, get, post},
@@ -23,7 +23,8 @@ use tower::Service;
 use crate::{
     config::RegistrationMode,
     endpoints::{
-        authorize, end_session, health, introspect, jwks, metadata, method_not_allowed, register, revoke, token, userinfo, webfinger,
+        authorize, end_session, health, introspect, jwks, metadata, method_not_allowed, metrics, register, revoke, token, userinfo,
+        webfinger,
     },
     error::Error,
     oauth::metadata::{paths, places},
@@ -78,6 +79,12 @@ impl Service<Request> for Routes {
             None => Either::Right(self.router.call(request)),
         }
     }
+}
+
+/// What the listener for Prometheus answers; `lost_lines` tells how many log lines were lost.
+pub fn for_prometheus(server: &Server, lost_lines: fn() -> u64) -> Router {
+    let page = async move |State(server): State<Server>| metrics::get(&server, lost_lines()).await;
+    Router::new().route("/metrics", get(page)).with_state(server.clone())
 }
 
 /// Everything is below the issuer's path, but for the documents about the issuer whose place is

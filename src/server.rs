@@ -27,6 +27,7 @@ use crate::{
     config::{Config, DatabaseUrl, MasterKeySource, RegistrationMode},
     error::{Error, Result},
     jose::{self, Algorithm, KeyRing, RemoteKeys, rotation::Rotation, schedule::Schedule},
+    metrics::Metrics,
     oauth::{
         Client, ClientId, Document, ProtectedResource, Resource,
         client::Trust,
@@ -62,6 +63,7 @@ struct Inner {
     hashing: HashingGate,
     sign_ins: Arc<Turns<Parties>>,
     tellings: Arc<Semaphore>,
+    metrics: Metrics,
     metadata: Document,
     outbound: Outbound,
     remote_keys: RemoteKeys,
@@ -100,6 +102,7 @@ impl Server {
             hashing: HashingGate::new(config.passwords.hashing_threads, config.passwords.hashing_queue),
             sign_ins: Turns::new(SIGN_INS_IN_LINE),
             tellings: Arc::new(Semaphore::new(TELLINGS)),
+            metrics: Metrics::new(clock.now()),
             clients: Cache::builder().max_capacity(CLIENTS_IN_MEMORY).time_to_live(CLIENT_TIME_TO_LIVE).build(),
             resources: Cache::builder().max_capacity(RESOURCES_IN_MEMORY).time_to_live(CLIENT_TIME_TO_LIVE).build(),
             metadata: Document::new(serde_json::to_string(&metadata(&config))?),
@@ -150,6 +153,11 @@ impl Server {
     /// The places of those who sign out and tell clients of it.
     pub(crate) fn tellings(&self) -> &Arc<Semaphore> {
         &self.0.tellings
+    }
+
+    /// What this process counted.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     pub(crate) fn metadata(&self) -> &Document {

@@ -3,7 +3,7 @@
 mod json;
 mod lines;
 
-pub(crate) use lines::rest;
+pub(crate) use lines::{lost, rest};
 
 use std::io::{IsTerminal, stderr};
 

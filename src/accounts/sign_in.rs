@@ -11,6 +11,7 @@ use super::{
 use crate::{
     audit::{Actor, AuditEvent, AuditName, Origin},
     error::Result,
+    metrics::SignInOutcome,
     oauth::Email,
     server::Server,
     store::{
@@ -33,6 +34,17 @@ pub(crate) enum SignIn {
 
 /// Looks for the person with this e-mail and password.
 pub(crate) async fn with_password(server: &Server, email: &str, password: &str, origin: Origin) -> Result<SignIn> {
+    let attempted = attempt(server, email, password, origin).await;
+    server.metrics().sign_in(match &attempted {
+        Ok(SignIn::Person(_)) => SignInOutcome::Succeeded,
+        Ok(SignIn::Wrong) => SignInOutcome::Failed,
+        Ok(SignIn::Throttled(_)) => SignInOutcome::Throttled,
+        Err(_) => SignInOutcome::Unanswered,
+    });
+    attempted
+}
+
+async fn attempt(server: &Server, email: &str, password: &str, origin: Origin) -> Result<SignIn> {
     let email = Email::parse(email).ok();
     let attempt = match throttle::admit(server, email.as_ref(), origin).await? {
         Ok(attempt) => attempt,

@@ -1,5 +1,7 @@
 //! `grantor serve`
 
+use std::{net::SocketAddr, time::Duration};
+
 use anyhow::Context;
 use clap::Args;
 use tokio::{
@@ -12,11 +14,11 @@ use super::{ConfigArgs, Failure};
 use crate::{
     audit::Actor,
     clock::Clock,
-    config::{Config, RegistrationMode},
+    config::{Config, Limits, RegistrationMode},
     declared::{self, Missing},
     jobs,
     oauth::client_metadata::PkcePolicy,
-    routes::Routes,
+    routes::{self, Routes},
     server::Server,
     telemetry,
     web::{listener, request_log},
@@ -49,8 +51,8 @@ impl Serve {
         warn_of_missing_pkce(&config);
         let server = Server::start(config, Clock::system()).await?;
         apply_declarations(&server).await?;
-        let listener = bind(&server).await?;
-        serve(&server, listener, stop_signal()?).await;
+        let listeners = bind(&server).await?;
+        serve(&server, listeners, stop_signal()?).await;
         Ok(())
     }
 }
@@ -93,23 +95,50 @@ async fn apply_declarations(server: &Server) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Listens on the configured address.
-pub(super) async fn bind(server: &Server) -> Result<TcpListener, Failure> {
-    let listen = server.config().listen;
+/// The server's, and that of its metrics if there is one.
+pub(super) type Listeners = (TcpListener, Option<TcpListener>);
+
+/// Listens on the configured addresses.
+pub(super) async fn bind(server: &Server) -> Result<Listeners, Failure> {
+    let config = server.config();
+    let listener = bind_to(config.listen, "--listen").await?;
+    let metrics = match config.metrics.listen {
+        Some(listen) => Some(bind_to(listen, "GRANTOR_METRICS__LISTEN").await?),
+        None => None,
+    };
+    Ok((listener, metrics))
+}
+
+async fn bind_to(listen: SocketAddr, setting: &str) -> Result<TcpListener, Failure> {
     let listener = TcpListener::bind(listen).await;
     Ok(listener
-        .with_context(|| format!("cannot listen on {listen}: end the program that uses the port, or choose another with --listen"))?)
+        .with_context(|| format!("cannot listen on {listen}: end the program that uses the port, or choose another with {setting}"))?)
+}
+
+/// A few connections are enough for those who watch.
+async fn serve_metrics(server: Server, listener: Option<TcpListener>, stop: CancellationToken) {
+    const CONNECTIONS: usize = 16;
+    const PATIENCE: Duration = Duration::from_secs(1);
+    if let Some(listener) = listener {
+        let limits = Limits { connections: CONNECTIONS, shutdown_timeout: PATIENCE, ..server.config().limits.clone() };
+        listener::serve(listener, routes::for_prometheus(&server, telemetry::lost), &limits, stop.cancelled()).await;
+    }
 }
 
 /// Serves and does the jobs until `stop`; then requests finish first, and the store drains last.
-pub(super) async fn serve(server: &Server, listener: TcpListener, stop: impl Future<Output = ()>) {
+pub(super) async fn serve(server: &Server, (listener, metrics_listener): Listeners, stop: impl Future<Output = ()>) {
     let config = server.config();
     let stop_jobs = CancellationToken::new();
+    let stop_metrics = CancellationToken::new();
+    let metrics = tokio::spawn(serve_metrics(server.clone(), metrics_listener, stop_metrics.clone()));
     let jobs = tokio::spawn(jobs::work(server.clone(), stop_jobs.clone()));
     tracing::info!(issuer = %config.issuer, listen = %config.listen, database = %config.database_url, "ready");
     listener::serve(listener, Routes::new(server), &config.limits, stop).await;
     stop_jobs.cancel();
     let _ = jobs.await;
+    // Until here, so that the end can be watched, too.
+    stop_metrics.cancel();
+    let _ = metrics.await;
     server.close().await;
     tracing::info!("ended");
 }

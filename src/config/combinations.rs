@@ -44,6 +44,7 @@ pub(super) fn check(
         mistakes.push(said.mistake(longer_than(refresh.0)));
     }
 
+    check_listeners(settings, given, mistakes);
     check_rotation(settings, given, mistakes);
     check_ca_file(settings, given, mistakes);
     check_statements(settings, given, mistakes);
@@ -53,6 +54,14 @@ pub(super) fn check(
 
 fn longer_than(limit: &str) -> String {
     format!("must not be longer than {limit}: shorten it, or lengthen {limit}")
+}
+
+/// Two listeners share no port.
+fn check_listeners(settings: &Settings, given: &BTreeMap<String, Given>, mistakes: &mut Mistakes) {
+    let is_taken = settings.metrics.listen.is_some_and(|listen| listen.port() != 0 && listen == settings.listen);
+    if let Some(said) = given.get("metrics.listen").filter(|_| is_taken && !mistakes.concern(&["metrics.listen", "listen"])) {
+        mistakes.push(said.mistake("is the address of the server itself, which shows no metrics: choose another port, such as 9464"));
+    }
 }
 
 /// A key that is due for rotation before it signs would never sign; one that is due before its tokens end would pile up.

@@ -34,7 +34,7 @@ pub use self::{
     mistakes::{Mistake, Mistakes},
     network::Network,
     settings::{
-        Audit, ByAddress, Database, Keys, Limits, LogFormat, Outbound, Passwords, Registration, RegistrationMode, Session, SignUp,
+        Audit, ByAddress, Database, Keys, Limits, LogFormat, Metrics, Outbound, Passwords, Registration, RegistrationMode, Session, SignUp,
         Throttle, Tokens,
     },
     sources::{Flags, Sources},
@@ -63,6 +63,7 @@ pub struct Config {
     pub outbound: Outbound,
     pub registration: Registration,
     pub audit: Audit,
+    pub metrics: Metrics,
     pub limits: Limits,
     /// What the consent page says of a scope.
     pub scopes: BTreeMap<String, String>,
@@ -131,6 +132,7 @@ impl Config {
             outbound,
             registration,
             audit,
+            metrics,
             limits,
             scopes,
             roles,
@@ -154,6 +156,7 @@ impl Config {
             outbound,
             registration,
             audit,
+            metrics,
             limits,
             scopes,
             roles,

@@ -104,6 +104,10 @@ pub(super) struct Settings {
     #[config(nested)]
     pub audit: Audit,
 
+    /// What Prometheus may read of the server.
+    #[config(nested)]
+    pub metrics: Metrics,
+
     /// What one request, and all of them together, may take. A size is written `"64KiB"` or as a number of bytes.
     #[config(nested)]
     pub limits: Limits,
@@ -318,6 +322,15 @@ pub struct Audit {
     /// How long audit events are kept (1d to 3650d).
     #[config(default = "400d", deserialize_with = Within::<DAY, { 3650 * DAY }>::duration)]
     pub retention: Duration,
+}
+
+/// `[metrics]`
+#[derive(Clone, Debug, Declared)]
+pub struct Metrics {
+    /// The IP address and port of a listener for `/metrics` alone, which must not be reached from the Internet: such as
+    /// `127.0.0.1:9464`. Without it there is none, and `/metrics` is not found anywhere.
+    #[config(deserialize_with = socket_address)]
+    pub listen: Option<SocketAddr>,
 }
 
 /// `[limits]`

@@ -6,6 +6,7 @@ pub(crate) mod health;
 pub(crate) mod introspect;
 pub(crate) mod jwks;
 pub(crate) mod metadata;
+pub(crate) mod metrics;
 pub(crate) mod register;
 pub(crate) mod revoke;
 pub(crate) mod token;

@@ -120,6 +120,7 @@ fn new_grant(server: &Server, client: &Client, code: &AuthorizationCode, terms: 
 /// A second, otherwise valid use ends what the first one obtained (§4.1.3), unless it comes right behind it.
 async fn refuse_reuse(server: &Server, request: &TokenRequest<'_>, first: &Grant, now: Timestamp) -> Result<(), Error> {
     let is_double_use = now.since(first.created_at) <= PATIENCE_WITH_DOUBLE_USE;
+    server.metrics().code_reused();
     let event = AuditEvent::new(now, AuditName::CodeReused, Actor::Client(request.client.id.clone()), request.origin)
         .about(first.person_id)
         .of_client(&first.client_id)

@@ -36,6 +36,7 @@ pub(crate) async fn exchange(server: &Server, request: &TokenRequest<'_>) -> Res
         GrantType::ClientCredentials => client_credentials::exchange(server, request).await,
         GrantType::RefreshToken => refresh_token::exchange(server, request).await,
     }?;
+    server.metrics().granted(grant_type);
     if request.client.unused_until.is_some() {
         registration::keep(server, &request.client.id).await?;
     }

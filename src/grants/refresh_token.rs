@@ -36,6 +36,7 @@ pub(super) async fn exchange(server: &Server, request: &TokenRequest<'_>) -> Res
     let generation = match attempt.turn {
         Turn::Current => token.generation + request.client.refresh_rotation.step(),
         Turn::Retry => {
+            server.metrics().refresh_token_retried();
             record_retry(server, request, &attempt.grant, now).await?;
             attempt.grant.generation
         }
@@ -146,6 +147,7 @@ async fn end_reused(server: &Server, request: &TokenRequest<'_>, grant: &Grant, 
         .with("generation_presented", token.generation)
         .with("generation_current", grant.generation);
     if server.store().write(RevokeGrant { grant_id: grant.id, event }).await? == Swapped::Done {
+        server.metrics().refresh_token_reused();
         tracing::warn!(client.id = %grant.client_id, grant.id = %grant.id, "refresh token reused: chain revoked");
     }
     Ok(OAuthError::invalid_grant(

@@ -5,10 +5,10 @@ pub(crate) mod rotate_keys;
 
 use std::time::Duration;
 
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::{error::Result, logout::backchannel, server::Server};
+use crate::{error::Result, logout::backchannel, metrics::Job, server::Server};
 
 /// How often this node looks whether a job is due.
 const TICK: Duration = Duration::from_secs(30);
@@ -50,17 +50,20 @@ pub async fn run_due(server: &Server) {
 }
 
 async fn maintain(server: &Server) {
-    told("purge_expired", purge_expired::run(server).await);
-    told("rotate_keys", rotate_keys::run(server).await);
+    run(server, Job::PurgeExpired, purge_expired::run(server)).await;
+    run(server, Job::RotateKeys, rotate_keys::run(server)).await;
 }
 
 async fn tell_of_logouts(server: &Server) {
-    told("tell_of_logouts", backchannel::tell_due(server).await);
+    run(server, Job::TellOfLogouts, backchannel::tell_due(server)).await;
 }
 
-fn told(job: &'static str, done: Result<()>) {
+async fn run(server: &Server, job: Job, work: impl Future<Output = Result<()>>) {
+    let started = Instant::now();
+    let done = work.await;
+    server.metrics().job_ran(job, done.is_ok(), started.elapsed(), server.clock().now());
     if let Err(error) = done {
-        tracing::warn!(error = format!("{error:#}"), "the job {job} failed; it runs again later");
+        tracing::warn!(error = format!("{error:#}"), "the job {} failed; it runs again later", job.as_str());
     }
 }
 

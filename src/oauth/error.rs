@@ -33,6 +33,34 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// Every code, each at the place of its number.
+    pub const ALL: &[Self] = &[
+        Self::AccessDenied,
+        Self::ConsentRequired,
+        Self::InsufficientScope,
+        Self::InvalidClient,
+        Self::InvalidClientMetadata,
+        Self::InvalidGrant,
+        Self::InvalidRedirectUri,
+        Self::InvalidRequest,
+        Self::InvalidRequestObject,
+        Self::InvalidRequestUri,
+        Self::InvalidScope,
+        Self::InvalidSoftwareStatement,
+        Self::InvalidTarget,
+        Self::InvalidToken,
+        Self::LoginRequired,
+        Self::RequestNotSupported,
+        Self::RequestUriNotSupported,
+        Self::ServerError,
+        Self::TemporarilyUnavailable,
+        Self::UnapprovedSoftwareStatement,
+        Self::UnauthorizedClient,
+        Self::UnmetAuthenticationRequirements,
+        Self::UnsupportedGrantType,
+        Self::UnsupportedResponseType,
+    ];
+
     /// The registered string, and the HTTP status when the answer is not a redirect.
     const fn row(self) -> (&'static str, u16) {
         match self {

@@ -14,10 +14,14 @@ use super::{
 };
 use crate::{
     error::Error,
-    oauth::OAuthError,
+    oauth::{ErrorCode, OAuthError},
     secret,
     server::Server,
-    web::{headers::ContentPolicy, page::Page, request_log},
+    web::{
+        headers::ContentPolicy,
+        page::Page,
+        request_log::{self, Refused},
+    },
 };
 
 /// Whatever has no route. Whoever asks beside the issuer's path is told of it: mostly, a proxy cut it off.
@@ -33,17 +37,18 @@ pub(crate) struct PageError {
     kind: ErrorKind,
     remedy: Option<Cow<'static, str>>,
     retry_after: Option<u64>,
+    code: Option<ErrorCode>,
 }
 
 impl PageError {
     /// An error that needs no remedy of its own.
     pub(super) fn of(kind: ErrorKind) -> Self {
-        Self { kind, remedy: None, retry_after: None }
+        Self { kind, remedy: None, retry_after: None, code: None }
     }
 
     /// The developer of the app must change something.
     pub(super) fn for_developer(error: OAuthError) -> Self {
-        Self { kind: ErrorKind::BadRequest, remedy: Some(error.description), retry_after: None }
+        Self { code: Some(error.code), remedy: Some(error.description), ..Self::of(ErrorKind::BadRequest) }
     }
 
     /// There is no page at this address.
@@ -68,7 +73,7 @@ impl<E: Into<Error>> From<E> for PageError {
             Error::Protocol(error) => Self::for_developer(error),
             Error::Unavailable { reason, retry_after } => {
                 tracing::debug!(reason, "answered with 503");
-                Self { kind: ErrorKind::Busy, remedy: None, retry_after: Some(retry_after.as_secs().max(1)) }
+                Self { retry_after: Some(retry_after.as_secs().max(1)), ..Self::of(ErrorKind::Busy) }
             }
             Error::Internal(fault) => {
                 tracing::error!(fault = format!("{fault:#}"), "a request failed");
@@ -98,6 +103,9 @@ impl IntoResponse for PageError {
         let page = ErrorPage { page: &Page::current(), kind: self.kind, id: &id, remedy: self.remedy.as_deref() };
         let mut response = render(&page, ContentPolicy::Flow).unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response());
         *response.status_mut() = self.kind.status();
+        if let Some(code) = self.code {
+            response.extensions_mut().insert(Refused(code));
+        }
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }

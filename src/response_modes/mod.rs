@@ -9,16 +9,20 @@ use crate::{
     error::Result,
     interaction::Answer,
     oauth::{Issuer, ResponseMode},
-    web::page::Page,
+    web::{page::Page, request_log::Refused},
 };
 
 /// Sends an answer to where it may go: holding the [`crate::oauth::ReturnAddress`] in it is the permission.
 pub(crate) fn send(issuer: &Issuer, page: &Page, answer: &Answer) -> Result<Response> {
     let params = params(issuer, answer);
-    match answer.reply.response_mode {
+    let mut response = match answer.reply.response_mode {
         ResponseMode::Query => query::send(&answer.reply.return_address, &params),
         ResponseMode::FormPost => form_post::send(page, &answer.reply.return_address, &params),
+    }?;
+    if let Err(error) = &answer.outcome {
+        response.extensions_mut().insert(Refused(error.code));
     }
+    Ok(response)
 }
 
 /// The way of an answer that the person takes by themselves, to a server that nobody here knows.

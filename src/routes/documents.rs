@@ -3,11 +3,14 @@
 //! A document in memory needs none of that, and it is most of what answering one costs (decision 0016). Whatever is not an
 //! ordinary `GET` of one goes on to the router, which has the same documents at the same places.
 
+use std::sync::Arc;
+
 use axum::{extract::Request, response::Response};
 use http::Method;
 
 use crate::{
     endpoints::{jwks, metadata},
+    metrics::RouteMetrics,
     oauth::metadata::{paths, places},
     server::Server,
     web::{cors, headers},
@@ -22,7 +25,7 @@ enum Document {
 /// The documents by their paths.
 pub(super) struct Documents {
     server: Server,
-    places: Vec<(String, Document)>,
+    places: Vec<(String, Document, Arc<RouteMetrics>)>,
 }
 
 impl Documents {
@@ -30,7 +33,11 @@ impl Documents {
         let issuer = &server.config().issuer;
         let jwks = (format!("{}{}", issuer.path(), paths::JWKS), Document::Jwks);
         let metadata = places(issuer).into_iter().map(|place| (place, Document::Metadata));
-        Self { server: server.clone(), places: metadata.chain([jwks]).collect() }
+        let counted = |(place, document): (String, Document)| {
+            let route = server.metrics().route(Some(&place));
+            (place, document, route)
+        };
+        Self { server: server.clone(), places: metadata.chain([jwks]).map(counted).collect() }
     }
 
     /// The answer, if this is a request for a document and nothing has to be awaited for it.
@@ -40,11 +47,12 @@ impl Documents {
             return None;
         }
         let path = request.uri().path();
-        let (_, document) = self.places.iter().find(|(place, _)| place == path)?;
+        let (_, document, route) = self.places.iter().find(|(place, ..)| place == path)?;
         let response = match document {
             Document::Metadata => metadata::answer(&self.server, request.headers()),
             Document::Jwks => jwks::answer_from_memory(&self.server, request.headers())?,
         };
+        route.count(response.status().as_u16());
         Some(headers::protect(cors::readable(response), &self.server))
     }
 }

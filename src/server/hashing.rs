@@ -4,7 +4,10 @@ use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
     net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
 };
 
@@ -20,6 +23,8 @@ pub(crate) struct HashingGate(Arc<Shared>);
 
 struct Shared {
     places: usize,
+    threads: usize,
+    refused: AtomicU64,
     taken: Mutex<Taken>,
     queue: Mutex<Queue>,
     /// Somebody waits, or the gate is closed.
@@ -38,12 +43,31 @@ struct Queue {
     is_closed: bool,
 }
 
+/// How much there is to hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HashingLoad {
+    pub threads: usize,
+    /// How many may wait.
+    pub queue: usize,
+    pub busy: usize,
+    pub waiting: usize,
+    /// How many were told to come back.
+    pub refused: u64,
+}
+
 type Work = Box<dyn FnOnce(&mut HashingMemory) + Send>;
 
 impl HashingGate {
     /// The threads end with the gate.
     pub(super) fn new(threads: usize, queue: usize) -> Self {
-        let shared = Shared { places: threads + queue, taken: Mutex::default(), queue: Mutex::default(), called: Condvar::new() };
+        let shared = Shared {
+            places: threads + queue,
+            threads,
+            refused: AtomicU64::new(0),
+            taken: Mutex::default(),
+            queue: Mutex::default(),
+            called: Condvar::new(),
+        };
         let gate = Self(Arc::new(shared));
         for _ in 0..threads {
             let shared = Arc::clone(&gate.0);
@@ -58,7 +82,10 @@ impl HashingGate {
         address: Option<IpAddr>,
         work: impl FnOnce(&mut HashingMemory) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let place = self.take_place(address.map(network)).ok_or_else(|| Error::unavailable("too many people are signing in at once"))?;
+        let Some(place) = self.take_place(address.map(network)) else {
+            self.0.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(Error::unavailable("too many people are signing in at once"));
+        };
         let (answer, answered) = oneshot::channel();
         self.0.push(Box::new(move |memory| {
             if answer.is_closed() {
@@ -71,6 +98,14 @@ impl HashingGate {
             let _ = answer.send(done.unwrap_or_else(panicked));
         }));
         answered.await.map_err(Error::internal)?
+    }
+
+    /// How it stands.
+    pub(crate) fn load(&self) -> HashingLoad {
+        let (places, threads) = (self.0.places, self.0.threads);
+        let (waiting, taken) = (self.0.queue().waiting.len(), self.0.taken().all);
+        let refused = self.0.refused.load(Ordering::Relaxed);
+        HashingLoad { threads, queue: places - threads, busy: taken.saturating_sub(waiting).min(threads), waiting, refused }
     }
 
     fn take_place(&self, address: Option<IpAddr>) -> Option<Place> {

@@ -32,6 +32,7 @@ pub(crate) mod transfer;
 pub(crate) use opening::{FirstStart, Migrations, newest_schema};
 
 use backend::{Backend, Verb, read};
+use pool::PoolLoad;
 
 use crate::error::Result;
 
@@ -80,6 +81,22 @@ impl Store {
     /// Runs a verb; when it returns, what it did is durable and visible to every reader.
     pub(crate) async fn write<V: Verb>(&self, verb: V) -> Result<V::Told> {
         self.backend.write(verb).await
+    }
+
+    /// How the pool of connections stands; on `SQLite` that of the readers.
+    pub(crate) fn pool_load(&self) -> PoolLoad {
+        match &self.backend {
+            Backend::Sqlite { readers, .. } => readers.load(),
+            Backend::Postgres(pool) => pool.load(),
+        }
+    }
+
+    /// How many writes wait for the writer of `SQLite`; `None` on Postgres.
+    pub(crate) fn writer_queue(&self) -> Option<usize> {
+        match &self.backend {
+            Backend::Sqlite { writer, .. } => Some(writer.queue_length()),
+            Backend::Postgres(_) => None,
+        }
     }
 
     /// Whether the database answers.

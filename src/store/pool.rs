@@ -5,7 +5,10 @@
 
 use std::{
     ops::{Deref, DerefMut},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -29,6 +32,33 @@ pub(super) struct PoolLimits {
     pub max_lifetime: Duration,
 }
 
+/// How many connections there are, and who wants one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PoolLoad {
+    pub limit: usize,
+    /// Also while they are opened.
+    pub in_use: usize,
+    pub idle: usize,
+    pub waiting: usize,
+    pub timeouts: u64,
+}
+
+/// One who waits, until dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn of(waiting: &'a AtomicUsize) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A handle on the connections.
 #[derive(Debug)]
 pub(super) struct Pool<C: Connection>(Arc<Inner<C>>);
@@ -44,6 +74,8 @@ struct Inner<C: Connection> {
     options: C::Options,
     limits: PoolLimits,
     places: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    timeouts: AtomicU64,
     /// The one used last is lent first, so that those beyond the need rest until they end.
     resting: Mutex<Vec<Resting<C>>>,
 }
@@ -59,7 +91,14 @@ impl<C: Connection + Send + 'static> Pool<C> {
     /// Opens the first `connections`, so that what is wrong shows at once.
     pub(super) async fn open(options: C::Options, limits: PoolLimits, connections: usize) -> Result<Self, sqlx::Error> {
         let places = Arc::new(Semaphore::new(limits.connections as usize));
-        let pool = Self(Arc::new(Inner { options, limits, places, resting: Mutex::default() }));
+        let pool = Self(Arc::new(Inner {
+            options,
+            limits,
+            places,
+            waiting: AtomicUsize::new(0),
+            timeouts: AtomicU64::new(0),
+            resting: Mutex::default(),
+        }));
         for _ in 0..connections {
             let now = Instant::now();
             let connection = pool.0.options.connect().await?;
@@ -70,11 +109,35 @@ impl<C: Connection + Send + 'static> Pool<C> {
 
     /// A connection of one's own, until it is given back or dropped.
     pub(super) async fn lend(&self) -> Result<Lent<C>, sqlx::Error> {
-        timeout(self.0.limits.acquire_timeout, self.wait()).await.map_err(|_| sqlx::Error::PoolTimedOut)?
+        timeout(self.0.limits.acquire_timeout, self.wait()).await.map_err(|_| {
+            self.0.timeouts.fetch_add(1, Ordering::Relaxed);
+            sqlx::Error::PoolTimedOut
+        })?
+    }
+
+    /// How it stands.
+    pub(super) fn load(&self) -> PoolLoad {
+        let limit = self.0.limits.connections as usize;
+        PoolLoad {
+            limit,
+            in_use: limit.saturating_sub(self.0.places.available_permits()),
+            idle: self.0.resting().len(),
+            waiting: self.0.waiting.load(Ordering::Relaxed),
+            timeouts: self.0.timeouts.load(Ordering::Relaxed),
+        }
+    }
+
+    /// A place, for whom there is one at once without being counted among those who wait.
+    async fn place(&self) -> Result<OwnedSemaphorePermit, sqlx::Error> {
+        if let Ok(place) = Arc::clone(&self.0.places).try_acquire_owned() {
+            return Ok(place);
+        }
+        let _waiting = Waiting::of(&self.0.waiting);
+        Arc::clone(&self.0.places).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)
     }
 
     async fn wait(&self) -> Result<Lent<C>, sqlx::Error> {
-        let place = Arc::clone(&self.0.places).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
+        let place = self.place().await?;
         while let Some(mut rested) = self.0.pop() {
             if rested.since.elapsed() < ASKED_AFTER || rested.connection.ping().await.is_ok() {
                 let lent = Use { connection: rested.connection, opened_at: rested.opened_at, place };

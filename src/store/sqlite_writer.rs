@@ -57,6 +57,11 @@ impl Writer {
         answered.await.map_err(|_| closed())?
     }
 
+    /// How many verbs wait.
+    pub(super) fn queue_length(&self) -> usize {
+        self.jobs.max_capacity() - self.jobs.capacity()
+    }
+
     /// Lets the writer finish what waits, and ends it.
     pub(super) async fn close(&self) {
         if let Some(task) = self.task.lock().await.take() {

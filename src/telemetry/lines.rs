@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     io::{self, Write, stderr},
+    sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -13,6 +14,14 @@ use tracing_subscriber::fmt::MakeWriter;
 const BYTES: usize = 32 * 1024;
 /// ... or when a line comes and the first that waits is so old.
 const PATIENCE: Duration = Duration::from_millis(10);
+
+/// Lines that could not be written.
+static LOST: AtomicU64 = AtomicU64::new(0);
+
+/// How many lines could not be written.
+pub(crate) fn lost() -> u64 {
+    LOST.load(Ordering::Relaxed)
+}
 
 thread_local! {
     static WAITING: RefCell<Waiting> = const { RefCell::new(Waiting { rests: false, lines: Vec::new(), since: None }) };
@@ -33,8 +42,11 @@ impl Waiting {
     }
 
     fn write(&mut self) {
-        // Where else should one say that the log cannot be written?
-        let _ = stderr().write_all(&self.lines);
+        // Where else should one say that the log cannot be written? Metrics do.
+        if stderr().write_all(&self.lines).is_err() {
+            let lines = self.lines.iter().filter(|byte| **byte == b'\n').count();
+            LOST.fetch_add(lines as u64, Ordering::Relaxed);
+        }
         self.lines.clear();
         self.since = None;
     }

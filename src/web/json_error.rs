@@ -9,6 +9,7 @@ use axum::{
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 
+use super::request_log::Refused;
 use crate::{
     error::Error,
     oauth::{ErrorCode, OAuthError},
@@ -87,6 +88,7 @@ fn answer(error: &OAuthError) -> Response {
     let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = Body { error: error.code.as_str(), error_description: &error.description };
     let mut response = no_store((status, Json(body)).into_response());
+    response.extensions_mut().insert(Refused(error.code));
     if error.code == ErrorCode::InvalidClient {
         response.headers_mut().insert(header::WWW_AUTHENTICATE, BASIC_CHALLENGE);
     }

@@ -4,6 +4,7 @@ use std::{
     convert::Infallible,
     net::IpAddr,
     panic::AssertUnwindSafe,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
     time::Duration,
 };
@@ -21,6 +22,8 @@ use uuid::Uuid;
 use super::caller::Peer;
 use crate::{
     error::{Error, panic_message},
+    metrics::RouteMetrics,
+    oauth::ErrorCode,
     secret,
     server::Server,
 };
@@ -46,6 +49,10 @@ pub(crate) enum Logged {
     /// Of what anyone may read, and probes and caches read all the time, a success is told on the level `debug` only.
     Failures,
 }
+
+/// With which code a request was refused, as an extension of its answer: refusals are counted by it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refused(pub ErrorCode);
 
 /// What is logged of an answer.
 struct Line {
@@ -80,15 +87,32 @@ impl Line {
 /// Wraps every route. Neither path parameters nor queries are logged: they hold codes, states and sealed requests.
 pub(crate) fn around<S>(server: &Server, envelope: Envelope, logged: Logged) -> impl Layer<S, Service = Around<S>> + Clone + use<S> {
     let server = server.clone();
-    layer_fn(move |inner| Around { server: server.clone(), envelope, logged, inner })
+    layer_fn(move |inner| Around { shared: Arc::new(Shared { server: server.clone(), envelope, logged, route: OnceLock::new() }), inner })
 }
 
 #[derive(Clone)]
 pub(crate) struct Around<S> {
+    shared: Arc<Shared>,
+    inner: S,
+}
+
+struct Shared {
     server: Server,
     envelope: Envelope,
     logged: Logged,
-    inner: S,
+    /// Each route is wrapped by itself: which one this is, its first request tells.
+    route: OnceLock<Arc<RouteMetrics>>,
+}
+
+impl Shared {
+    fn count(&self, line: &Line, refused: Option<ErrorCode>) {
+        let pattern = line.route.as_ref().map(MatchedPath::as_str);
+        let route = self.route.get_or_init(|| self.server.metrics().route(pattern));
+        if pattern.is_none_or(|pattern| pattern == route.pattern()) {
+            return route.answered(line.status.as_u16(), refused, line.duration);
+        }
+        self.server.metrics().route(pattern).answered(line.status.as_u16(), refused, line.duration);
+    }
 }
 
 impl<S> Service<Request> for Around<S>
@@ -105,14 +129,14 @@ where
     }
 
     fn call(&mut self, mut request: Request) -> Self::Future {
-        let logged = self.logged;
-        let id = secret::new_id(self.server.clock().now());
+        let shared = Arc::clone(&self.shared);
+        let id = secret::new_id(shared.server.clock().now());
         let method = request.method().clone();
         let route = request.extensions().get::<MatchedPath>().cloned();
         let address = request.extensions().get::<Peer>().map(|Peer(address)| address.ip());
-        request.extensions_mut().insert(self.envelope);
+        request.extensions_mut().insert(shared.envelope);
         let started = Instant::now();
-        let answer = answered(self.inner.call(request), self.server.config().limits.request_timeout, self.envelope);
+        let answer = answered(self.inner.call(request), shared.server.config().limits.request_timeout, shared.envelope);
         // The id stands in the log by itself: see `telemetry`.
         Box::pin(CURRENT.scope(id, async move {
             let mut response = answer.await;
@@ -121,7 +145,8 @@ where
             }
             let status = response.status();
             let line = Line { method, route, status, duration: started.elapsed(), address };
-            match logged {
+            shared.count(&line, response.extensions().get::<Refused>().map(|Refused(code)| *code));
+            match shared.logged {
                 Logged::Failures if !status.is_client_error() && !status.is_server_error() => line.debug(),
                 _ => line.info(),
             }

@@ -18,6 +18,7 @@ const ORDER: &[&[&str]] = &[
     &["config"],
     &["error"],
     &["audit"],
+    &["metrics"],
     &["outbound"],
     &["store"],
     &["jose"],
@@ -66,6 +67,7 @@ const HOMES: &[(&str, &[&str])] = &[
     // The demo's API verifies as any API would: it must not borrow from the server that it judges (decision 0017).
     ("jsonwebtoken", &["jose", "demo"]),
     ("confique", &["config"]),
+    ("prometheus_client", &["metrics"]),
     ("clap", &["cli"]),
     ("flate2", &["backup"]),
     ("tracing_subscriber", &["telemetry", "config"]),

@@ -32,6 +32,7 @@ mod issuer_with_a_path;
 mod keys_over_time;
 mod keys_under_load;
 mod logs;
+mod metrics;
 mod nodes;
 mod oauth21_authorization_by_post;
 mod oauth21_authorization_endpoint;

@@ -130,7 +130,7 @@ pub struct TestServer {
     pub routes: Routes,
     /// The path of its issuer; mostly none.
     pub path: String,
-    server: Server,
+    pub server: Server,
 }
 
 impl TestServer {
