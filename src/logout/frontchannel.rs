@@ -7,6 +7,7 @@ use crate::{
     oauth::{Client, WebOrigin},
     server::Server,
     store::session_clients::LogoutNotice,
+    tokens::subject,
 };
 
 /// A client's page, to be shown in a frame.
@@ -22,7 +23,8 @@ pub(crate) async fn frames(server: &Server, notices: &[LogoutNotice]) -> Result<
     let mut frames = Vec::new();
     for notice in notices {
         if let Some(client) = server.client(&notice.client_id).await? {
-            frames.extend(frame(server.config().issuer.as_str(), &client, &notice.session_id.to_string()));
+            let sid = subject::of_session(server, &client, notice.session_id).await?;
+            frames.extend(frame(server.config().issuer.as_str(), &client, &sid));
         }
     }
     Ok(frames)

@@ -111,7 +111,10 @@ impl LogoutRequest {
         let (Some(client), Some(hint)) = (&self.client, &self.hint) else { return Ok(Step::Ask) };
         let is_this_person = hint.sub == subject::of(server, client, session.person_id).await?;
         // §2: a token of another session is suspect.
-        let is_this_session = hint.sid.is_none_or(|sid| sid == session.id);
+        let is_this_session = match &hint.sid {
+            Some(sid) => *sid == subject::of_session(server, client, session.id).await?,
+            None => true,
+        };
         Ok(if is_this_person && is_this_session { Step::SignOut } else { Step::Ask })
     }
 

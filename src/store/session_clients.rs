@@ -21,7 +21,7 @@ const TOLD_WITHIN: std::time::Duration = std::time::Duration::from_hours(24);
 /// That a person's session at a client ended, which the client is to be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LogoutNotice {
-    /// What ID tokens called it: `sid`.
+    /// What the `sid` of ID tokens stands for.
     pub session_id: Uuid,
     pub client_id: ClientId,
     pub person_id: Uuid,

@@ -4,7 +4,6 @@ use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
 
 use super::{person_claims, subject};
 use crate::{
@@ -37,7 +36,7 @@ struct IdTokenClaims<'a> {
     amr: &'a [String],
     at_hash: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    sid: Option<Uuid>,
+    sid: Option<String>,
     /// What the `claims` parameter asked for (§5.5).
     #[serde(flatten)]
     person: Map<String, Value>,
@@ -53,6 +52,10 @@ pub(crate) async fn issue(server: &Server, client: &Client, grant: &Grant, nonce
     let config = server.config();
     let now = server.clock().now();
     let algorithm = algorithm(client);
+    let sid = match grant.sid {
+        Some(session_id) => Some(subject::of_session(server, client, session_id).await?),
+        None => None,
+    };
     let claims = IdTokenClaims {
         iss: config.issuer.as_str(),
         sub: subject::of(server, client, grant.person_id).await?,
@@ -65,7 +68,7 @@ pub(crate) async fn issue(server: &Server, client: &Client, grant: &Grant, nonce
         acr: ACR_ONE_FACTOR,
         amr: &grant.amr,
         at_hash: half_hash(algorithm, access_token),
-        sid: grant.sid,
+        sid,
         person: asked_for(server, client, grant).await?,
     };
     server.keys().signing_key(algorithm).await?.sign(TokenType::IdToken, &claims)
@@ -86,8 +89,8 @@ pub(crate) struct Hint {
     pub sub: String,
     /// The client that it was issued to.
     pub aud: String,
-    /// The session at which it was issued.
-    pub sid: Option<Uuid>,
+    /// The session at which it was issued, as that client knows it: compare it with [`subject::of_session`].
+    pub sid: Option<String>,
 }
 
 /// The members that every ID token of ours has; a signed answer of `UserInfo`, of the same `typ`, has no `auth_time`.
@@ -96,7 +99,7 @@ struct HintClaims {
     iss: String,
     sub: String,
     aud: String,
-    sid: Option<Uuid>,
+    sid: Option<String>,
     #[serde(rename = "auth_time")]
     _auth_time: i64,
 }

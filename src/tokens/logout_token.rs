@@ -23,7 +23,7 @@ struct LogoutTokenClaims<'a> {
     exp: i64,
     jti: Uuid,
     events: Events,
-    sid: Uuid,
+    sid: String,
 }
 
 #[derive(Serialize)]
@@ -47,7 +47,7 @@ pub(crate) async fn issue(server: &Server, client: &Client, person_id: Uuid, ses
         exp: now.after(TIME_TO_LIVE).as_seconds(),
         jti: secret::new_id(now),
         events: Events { backchannel_logout: Empty {} },
-        sid: session_id,
+        sid: subject::of_session(server, client, session_id).await?,
     };
     server.keys().signing_key(id_token::algorithm(client)).await?.sign(TokenType::LogoutToken, &claims)
 }

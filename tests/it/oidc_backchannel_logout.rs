@@ -81,7 +81,7 @@ on_every_backend! {
         let app = app(server, "app", &party, json!({ "subject_type": "pairwise" })).await;
         let (mut browser, token) = someone(&app).await;
         browser.submit("/account/sign-out", &[]).await.assert_status(200);
-        assert_eq!(party.only_claims()["sub"], claims(&token)["sub"]);
+        assert_eq!((&party.only_claims()["sub"], &party.only_claims()["sid"]), (&claims(&token)["sub"], &claims(&token)["sid"]));
         let ids = server.database.strings("SELECT actor FROM audit_events WHERE name = 'session.ended'").await;
         assert!(!ids[0].contains(party.only_claims()["sub"].as_str().unwrap()), "{ids:?}");
     }

@@ -60,6 +60,31 @@ on_every_backend! {
         }
     }
 
+    /// OpenID Core §8.1, Back-Channel Logout §2.1: nor does `sid` tell clients of two sectors that they know one person; within a
+    /// sector it names the session. A hint with it signs out, of an earlier session it does not.
+    async fn a_session_of_pairwise_clients_belongs_to_a_sector(server) {
+        let app = server.register("app", pairwise("https://app.example/callback")).await;
+        let same_host = server.register("same", pairwise("https://app.example:8443/other")).await;
+        let elsewhere = server.register("elsewhere", pairwise("https://elsewhere.example/callback")).await;
+        let mut browser = server.browser();
+        let person = browser.sign_in_as_someone().await;
+        let mut hint = async |app: &App<'_>| {
+            let code = app.code_at(&mut browser, &[]).await;
+            app.redeem(&code).await.member("id_token")
+        };
+        let hints = [hint(&app).await, hint(&same_host).await, hint(&elsewhere).await];
+        let [first, same, other] = hints.each_ref().map(|hint| claims(hint)["sid"].as_str().unwrap().to_owned());
+        assert_eq!((&first, first.len()), (&same, 43));
+        assert_ne!(first, other);
+        assert_ne!(first, claims(&hints[0])["sub"]);
+
+        let logout = |hint: &str| format!("/oauth/logout?id_token_hint={hint}");
+        let mut later = server.browser();
+        later.sign_in_at_account(&person).await;
+        assert!(later.go(&logout(&hints[0])).await.body.contains("id=\"sign-out\""));
+        assert!(browser.go(&logout(&hints[0])).await.body.contains("You are signed out"));
+    }
+
     /// OpenID Core §8.1: of one sector, no two people have one subject.
     async fn a_pairwise_subject_is_of_one_person(server) {
         let app = server.register("app", pairwise("https://app.example/callback")).await;

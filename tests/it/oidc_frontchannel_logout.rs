@@ -67,6 +67,18 @@ on_every_backend! {
         }
     }
 
+    /// OpenID Core §8.1: a pairwise client's frame has the `sid` of its ID token.
+    async fn a_pairwise_clients_frame_has_its_sid(server) {
+        let metadata = json!({ "frontchannel_logout_uri": "https://app.example/out", "frontchannel_logout_session_required": true,
+            "subject_type": "pairwise" });
+        let app = register(server, "app", metadata).await;
+        let mut browser = server.browser();
+        browser.sign_in_as_someone().await;
+        let sid = claims(&id_token(&app, &mut browser).await)["sid"].as_str().unwrap().to_owned();
+        let page = browser.submit("/account/sign-out", &[]).await.assert_status(200);
+        assert!(page.body.contains(&format!("sid={sid}")) && sid.len() == 43, "{}", page.body);
+    }
+
     /// Without a client that has one there is no frame, and no page may show any.
     async fn without_such_clients_nothing_is_framed(server) {
         let app = register(server, "app", json!({ "post_logout_redirect_uris": [BACK] })).await;
