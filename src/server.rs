@@ -1,8 +1,12 @@
 //! What lives as long as the process: configuration, store, keys, caches.
 
+mod connections;
+mod flights;
 mod hashing;
 mod turns;
 
+pub(crate) use connections::Connections;
+pub(crate) use flights::Flights;
 pub(crate) use hashing::{HashingGate, HashingMemory};
 pub(crate) use turns::{Turn, Turns};
 
@@ -33,7 +37,6 @@ use crate::{
         client::Trust,
         metadata::{self, Offer},
     },
-    outbound::{self, Outbound, Reach},
     secret::{self, MasterKey},
     store::{FirstStart, Migrations, Store, settings, throttles::Parties},
 };
@@ -65,7 +68,8 @@ struct Inner {
     tellings: Arc<Semaphore>,
     metrics: Metrics,
     metadata: Document,
-    outbound: Outbound,
+    connections: Connections,
+    request_objects: Flights<(Trust, String), String>,
     remote_keys: RemoteKeys,
     node: Uuid,
 }
@@ -94,11 +98,10 @@ impl Server {
     ) -> anyhow::Result<Self> {
         let keys = KeyRing::load(store.clone(), Arc::clone(&master_key), clock.clone(), Schedule::of(&config), access_token_algorithms);
         let keys = keys.await.context("the keys cannot be loaded")?;
-        let reach = Reach::Internet { and: config.outbound.allow_networks.clone() };
-        let outbound = Outbound::new(outbound::Limits::default(), reach, config.outbound.ca_file.as_deref())?;
         Ok(Self(Arc::new(Inner {
-            remote_keys: RemoteKeys::new(outbound.clone(), clock.clone()),
-            outbound,
+            remote_keys: RemoteKeys::new(clock.clone()),
+            connections: Connections::new(&config.outbound)?,
+            request_objects: Flights::default(),
             hashing: HashingGate::new(config.passwords.hashing_threads, config.passwords.hashing_queue),
             sign_ins: Turns::new(SIGN_INS_IN_LINE),
             tellings: Arc::new(Semaphore::new(TELLINGS)),
@@ -165,8 +168,13 @@ impl Server {
     }
 
     /// HTTP to the addresses that clients register.
-    pub(crate) fn outbound(&self) -> &Outbound {
-        &self.0.outbound
+    pub(crate) fn connections(&self) -> &Connections {
+        &self.0.connections
+    }
+
+    /// The request objects that are being fetched.
+    pub(crate) fn request_objects(&self) -> &Flights<(Trust, String), String> {
+        &self.0.request_objects
     }
 
     /// The keys of clients that are registered with a `jwks_uri`.
@@ -221,10 +229,11 @@ impl Server {
 }
 
 /// The error of the one who loaded, for each who waited.
-fn of_all_who_wait(shared: &Arc<Error>) -> Error {
+pub(crate) fn of_all_who_wait(shared: &Arc<Error>) -> Error {
     match &**shared {
         Error::Unavailable { reason, retry_after } => Error::Unavailable { reason, retry_after: *retry_after },
-        other => Error::internal(format!("{other:#}")),
+        Error::Protocol(error) => Error::Protocol(error.clone()),
+        Error::Internal(error) => Error::internal(format!("{error:#}")),
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use super::{client_secret_jwt, private_key_jwt, verify_jws};
 use crate::{
     clock::Timestamp,
-    error::Result,
+    error::{Error, Result},
     jose::{Jws, Unverified},
     oauth::{Client, ErrorCode, OAuthError, Params, client_auth_method::ClientAuthMethod, metadata::paths},
     secret::SecretHash,
@@ -115,7 +115,10 @@ impl<'p> ClientAssertion<'p> {
             ClientAuthMethod::ClientSecretJwt => client_secret_jwt::algorithms(client),
             _ => private_key_jwt::algorithms(client),
         };
-        let claims: Claims = verify_jws(server, client, &self.jws, allowed).await.map_err(unverified)?;
+        let claims: Claims = verify_jws(server, client, &self.jws, allowed).await.map_err(|reason| match reason {
+            Unverified::Busy => Error::unavailable("too many key sets are being fetched"),
+            reason => unverified(reason).into(),
+        })?;
         check_audience(server, &claims)?;
         check_times(server.clock().now(), &claims)?;
         if claims.jti.is_empty() {

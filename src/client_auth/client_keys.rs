@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     jose::{ClientKeys, Jws, Unverified, verify_with_secrets},
-    oauth::{Client, JwsAlgorithm},
+    oauth::{Client, JwsAlgorithm, client::Trust},
     secret::Secret,
     server::Server,
 };
@@ -25,17 +25,18 @@ pub(crate) async fn verify_jws<T: DeserializeOwned>(
     }
     match (&client.metadata.jwks, &client.metadata.jwks_uri) {
         (Some(set), _) => ClientKeys::of(set).map_err(|_| Unverified::KeySet)?.verify(jws),
-        (None, Some(uri)) => verify_by_uri(server, uri, jws).await,
+        (None, Some(uri)) => verify_by_uri(server, client.trust, uri, jws).await,
         (None, None) => Err(Unverified::NoKeys),
     }
 }
 
 /// A key that is not in the set may be a new one (`OpenID` Core §10.1.1), and without a `kid` so may one that does not match.
-async fn verify_by_uri<T: DeserializeOwned>(server: &Server, uri: &str, jws: &Jws<'_>) -> Result<T, Unverified> {
-    let keys = server.remote_keys().keys(uri).await?;
+async fn verify_by_uri<T: DeserializeOwned>(server: &Server, trust: Trust, uri: &str, jws: &Jws<'_>) -> Result<T, Unverified> {
+    let outbound = server.connections().documents(trust);
+    let keys = server.remote_keys().keys(outbound, uri).await?;
     match keys.verify(jws) {
         Err(refusal) if refusal == Unverified::NoKey || (refusal == Unverified::Signature && jws.kid.is_none()) => {
-            match server.remote_keys().newer_than(&keys, uri).await {
+            match server.remote_keys().newer_than(&keys, outbound, uri).await? {
                 Some(newer) => newer.verify(jws),
                 None => Err(refusal),
             }

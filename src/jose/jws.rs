@@ -21,6 +21,8 @@ pub(crate) enum Unverified {
     KeySet,
     #[error("the key set at the jwks_uri of the client must be reachable over https and answer 200 with a JWK Set")]
     KeySetUnreachable,
+    #[error("too many key sets are being fetched: try again in a moment")]
+    Busy,
     #[error("the key set of the client has no key for its kid and alg")]
     NoKey,
     #[error("more than four keys of the client could have signed it: send the kid of one, and give each key of the set its own")]

@@ -5,14 +5,14 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, StatusCode, header::CACHE_CONTROL};
+use http::{HeaderMap, Response, StatusCode, header::CACHE_CONTROL};
 use moka::future::Cache;
 use tokio::sync::Mutex;
 
 use super::{ClientKeys, Unverified};
 use crate::{
     clock::{Clock, Timestamp},
-    outbound::Outbound,
+    outbound::{Outbound, OutboundError},
 };
 
 /// How long a set is used without asking again: as its `Cache-Control` says, within these.
@@ -29,7 +29,6 @@ const SETS: u64 = 1_000;
 
 /// The sets by their address. Clients that share an address share the set, and the rate at which it is asked for.
 pub(crate) struct RemoteKeys {
-    outbound: Outbound,
     clock: Clock,
     places: Cache<String, Arc<Place>>,
 }
@@ -50,12 +49,12 @@ struct Kept {
 }
 
 impl RemoteKeys {
-    pub(crate) fn new(outbound: Outbound, clock: Clock) -> Self {
-        Self { outbound, clock, places: Cache::builder().max_capacity(SETS).build() }
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { clock, places: Cache::builder().max_capacity(SETS).build() }
     }
 
-    /// The set at this address.
-    pub(crate) async fn keys(&self, uri: &str) -> Result<Arc<ClientKeys>, Unverified> {
+    /// The set at this address, if need be asked for by `outbound`.
+    pub(crate) async fn keys(&self, outbound: &Outbound, uri: &str) -> Result<Arc<ClientKeys>, Unverified> {
         let place = self.place(uri).await;
         if let Some(keys) = place.fresh(self.clock.now()) {
             return Ok(keys);
@@ -65,33 +64,43 @@ impl RemoteKeys {
         if let Some(keys) = place.fresh(now) {
             return Ok(keys);
         }
-        if place.may_be_asked(now) {
-            self.ask(uri, &place).await;
+        let asked = if place.may_be_asked(now) { self.ask(outbound, uri, &place).await } else { Ok(()) };
+        match place.usable(now) {
+            Some(keys) => Ok(keys),
+            None => asked.and(Err(Unverified::KeySetUnreachable)),
         }
-        place.usable(now).ok_or(Unverified::KeySetUnreachable)
     }
 
     /// A newer set than `seen`, which lacks a key; `None` if there is none, or it is too soon to ask (`OpenID` Core §10.1.1).
-    pub(crate) async fn newer_than(&self, seen: &Arc<ClientKeys>, uri: &str) -> Option<Arc<ClientKeys>> {
+    pub(crate) async fn newer_than(
+        &self,
+        seen: &Arc<ClientKeys>,
+        outbound: &Outbound,
+        uri: &str,
+    ) -> Result<Option<Arc<ClientKeys>>, Unverified> {
         let place = self.place(uri).await;
         let _asking = place.asking.lock().await;
         let now = self.clock.now();
         let is_newer = |keys: &Arc<ClientKeys>| !Arc::ptr_eq(keys, seen);
         if let Some(keys) = place.usable(now).filter(is_newer) {
-            return Some(keys);
+            return Ok(Some(keys));
         }
         if place.may_be_asked(now) {
-            self.ask(uri, &place).await;
+            self.ask(outbound, uri, &place).await?;
         }
-        place.usable(now).filter(is_newer)
+        Ok(place.usable(now).filter(is_newer))
     }
 
     async fn place(&self, uri: &str) -> Arc<Place> {
         self.places.get_with_by_ref(uri, async { Arc::default() }).await
     }
 
-    async fn ask(&self, uri: &str, place: &Place) {
-        let answer = self.fetch(uri).await;
+    /// Who found no place did not ask: whoever comes next may at once.
+    async fn ask(&self, outbound: &Outbound, uri: &str, place: &Place) -> Result<(), Unverified> {
+        let answer = match outbound.get(uri, "application/jwk-set+json, application/json").await {
+            Err(OutboundError::Busy) => return Err(Unverified::Busy),
+            answer => read(answer),
+        };
         let now = self.clock.now();
         let mut kept = place.kept();
         kept.asked_at = Some(now);
@@ -103,13 +112,14 @@ impl RemoteKeys {
             Err(reason) => tracing::warn!(reason = format!("{reason:#}"), "the key set of a client could not be read"),
         }
         *place.kept.write().unwrap_or_else(PoisonError::into_inner) = kept;
+        Ok(())
     }
+}
 
-    async fn fetch(&self, uri: &str) -> anyhow::Result<(ClientKeys, Duration)> {
-        let answer = self.outbound.get(uri, "application/jwk-set+json, application/json").await?;
-        anyhow::ensure!(answer.status() == StatusCode::OK, "its server answered {}", answer.status());
-        Ok((ClientKeys::read(answer.body())?, fresh_for(answer.headers())))
-    }
+fn read(answer: Result<Response<Vec<u8>>, OutboundError>) -> anyhow::Result<(ClientKeys, Duration)> {
+    let answer = answer?;
+    anyhow::ensure!(answer.status() == StatusCode::OK, "its server answered {}", answer.status());
+    Ok((ClientKeys::read(answer.body())?, fresh_for(answer.headers())))
 }
 
 impl Place {

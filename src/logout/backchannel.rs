@@ -129,7 +129,7 @@ async fn ask(server: &Server, client: &Client, uri: &str, notice: &LogoutNotice)
     let form = params::encode([("logout_token", token.into())]);
     let request = Request::post(uri).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.into_bytes());
     let Ok(request) = request else { return Ok(Answer::Failed("backchannel_logout_uri is not a URI".to_owned())) };
-    Ok(match server.outbound().send(request).await {
+    Ok(match server.connections().logouts(client.trust).send(request).await {
         Ok(answer) => match answer.status() {
             StatusCode::OK | StatusCode::NO_CONTENT => Answer::Accepted,
             StatusCode::BAD_REQUEST => Answer::Refused,

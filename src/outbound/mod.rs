@@ -1,5 +1,6 @@
-//! HTTP to other servers: bounded in time, size and reach, no redirects, no proxy from the environment.
+//! HTTP to other servers: bounded in number, time, size and reach, no redirects, no proxy from the environment.
 
+mod places;
 mod reach;
 mod tls;
 
@@ -8,10 +9,11 @@ use std::{error::Error, net::IpAddr, path::Path, sync::Arc, time::Duration};
 use http::{Request, Response, header};
 use reqwest::{Url, redirect};
 
+use places::Places;
 pub use reach::Reach;
-use reach::{OutOfReach, Resolver, Scheme};
+use reach::{OutOfReach, Resolver, Scheme, TooManyLookUps};
 
-/// How long an exchange may take, and how much of the answer is read.
+/// How long an exchange may take, how much of the answer is read, and how many there may be.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// For the connection alone.
@@ -20,11 +22,16 @@ pub struct Limits {
     pub timeout: Duration,
     /// The largest body accepted, in bytes.
     pub body: usize,
+    /// How many exchanges may be under way, and how many look-ups of names.
+    pub at_once: usize,
+    /// ... with one host.
+    pub with_one_host: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connect_timeout: Duration::from_secs(3), timeout: Duration::from_secs(10), body: 256 * 1024 }
+        let (connect_timeout, timeout) = (Duration::from_secs(3), Duration::from_secs(10));
+        Self { connect_timeout, timeout, body: 256 * 1024, at_once: 64, with_one_host: 64 }
     }
 }
 
@@ -37,6 +44,8 @@ pub enum OutboundError {
     Request(#[source] anyhow::Error),
     #[error("the address is out of reach: https on the Internet is allowed, and what outbound.allow_networks lists")]
     OutOfReach,
+    #[error("too many requests are under way: try again in a moment")]
+    Busy,
     #[error("no connection")]
     Connect(#[source] reqwest::Error),
     #[error("no answer in time")]
@@ -51,8 +60,10 @@ impl From<reqwest::Error> for OutboundError {
     fn from(error: reqwest::Error) -> Self {
         // The URL may carry what must not reach a log.
         let error = error.without_url();
-        if is_out_of_reach(&error) {
+        if is_caused_by::<OutOfReach>(&error) {
             Self::OutOfReach
+        } else if is_caused_by::<TooManyLookUps>(&error) {
+            Self::Busy
         } else if error.is_timeout() {
             Self::TimedOut
         } else if error.is_connect() {
@@ -65,10 +76,10 @@ impl From<reqwest::Error> for OutboundError {
     }
 }
 
-fn is_out_of_reach(error: &reqwest::Error) -> bool {
+fn is_caused_by<E: Error + 'static>(error: &reqwest::Error) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {
-        if error.is::<OutOfReach>() {
+        if error.is::<E>() {
             return true;
         }
         cause = error.source();
@@ -83,6 +94,7 @@ pub struct Outbound {
     http: reqwest::Client,
     https: reqwest::Client,
     reach: Arc<Reach>,
+    exchanges: Arc<Places>,
     body_limit: usize,
 }
 
@@ -94,6 +106,7 @@ impl Outbound {
     /// `Setup` when the file holds no certificates, or the system lacks what an HTTP client needs.
     pub fn new(limits: Limits, reach: Reach, ca_file: Option<&Path>) -> Result<Self, OutboundError> {
         let reach = Arc::new(reach);
+        let [exchanges, look_ups] = [(); 2].map(|()| Places::new(limits.at_once, limits.with_one_host));
         let tls = tls::config(ca_file).map_err(OutboundError::Setup)?;
         let client = |scheme| {
             reqwest::Client::builder()
@@ -102,13 +115,15 @@ impl Outbound {
                 .timeout(limits.timeout)
                 .redirect(redirect::Policy::none())
                 .no_proxy()
+                // An idle connection to whoever registered an address is one that they can collect.
+                .pool_max_idle_per_host(0)
                 .https_only(scheme == Scheme::Https)
                 .tls_backend_preconfigured(tls.clone())
-                .dns_resolver(Resolver { reach: Arc::clone(&reach), scheme })
+                .dns_resolver(Resolver { reach: Arc::clone(&reach), look_ups: Arc::clone(&look_ups), scheme })
                 .build()
                 .map_err(|error| OutboundError::Setup(error.into()))
         };
-        Ok(Self { http: client(Scheme::Http)?, https: client(Scheme::Https)?, reach, body_limit: limits.body })
+        Ok(Self { http: client(Scheme::Http)?, https: client(Scheme::Https)?, reach, exchanges, body_limit: limits.body })
     }
 
     /// Gets a document.
@@ -125,10 +140,12 @@ impl Outbound {
     ///
     /// # Errors
     ///
-    /// When the address is out of reach, or there is no complete answer within the limits.
+    /// When the address is out of reach, there are as many exchanges as there may be, or no complete answer within the limits.
     pub async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, OutboundError> {
         let request = reqwest::Request::try_from(request)?;
-        let mut answer = self.client(request.url())?.execute(request).await?;
+        let client = self.client(request.url())?;
+        let _place = self.exchanges.take(request.url().host_str().unwrap_or_default()).ok_or(OutboundError::Busy)?;
+        let mut answer = client.execute(request).await?;
         let mut response = Response::new(Vec::new());
         *response.status_mut() = answer.status();
         *response.version_mut() = answer.version();

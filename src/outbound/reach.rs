@@ -8,6 +8,7 @@ use std::{
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
+use super::places::Places;
 use crate::config::Network;
 
 /// Which addresses may be connected to.
@@ -108,17 +109,30 @@ const SPECIAL_V6: &[(u128, u32)] = &[
 #[error("no address within reach")]
 pub(super) struct OutOfReach;
 
+/// As many names are being looked up as there may be.
+#[derive(Debug, thiserror::Error)]
+#[error("too many names are being looked up")]
+pub(super) struct TooManyLookUps;
+
 /// The system's resolver without what is out of reach: what is checked is what is connected to, whatever a name says next.
 pub(super) struct Resolver {
     pub reach: Arc<Reach>,
+    pub look_ups: Arc<Places>,
     pub scheme: Scheme,
 }
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let (reach, scheme) = (Arc::clone(&self.reach), self.scheme);
+        let place = self.look_ups.take(name.as_str());
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let place = place.ok_or(TooManyLookUps)?;
+            // The thread that asks goes on when nobody waits for it any more: so long the place is taken.
+            let looking_up = tokio::spawn(async move {
+                let _place = place;
+                Ok::<_, std::io::Error>(tokio::net::lookup_host((name.as_str(), 0)).await?.collect::<Vec<_>>())
+            });
+            let found = looking_up.await??.into_iter();
             let within: Vec<SocketAddr> = found.filter(|address| reach.admits(scheme, address.ip())).collect();
             if within.is_empty() {
                 return Err(Box::new(OutOfReach) as Box<dyn Error + Send + Sync>);
@@ -138,6 +152,29 @@ mod tests {
 
     fn internet(networks: &[&str]) -> Reach {
         Reach::Internet { and: networks.iter().map(|network| network.parse().unwrap()).collect() }
+    }
+
+    /// Whoever asks for names that nobody answers has no more threads than places, however early the asking ends.
+    #[test]
+    fn a_look_up_has_its_place_until_it_is_over() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let look_ups = Places::new(1, 1);
+            let resolver = Resolver { reach: Arc::new(Reach::loopback()), look_ups: Arc::clone(&look_ups), scheme: Scheme::Http };
+            let resolve = || resolver.resolve("localhost".parse().unwrap());
+            // The one thread is busy, so that the look-up goes on until we let it end.
+            let (end, ended) = std::sync::mpsc::channel::<()>();
+            let busy = tokio::task::spawn_blocking(move || ended.recv());
+            assert!(tokio::time::timeout(std::time::Duration::ZERO, resolve()).await.is_err(), "nobody waits for it any more");
+            let refused = resolve().await.err().unwrap();
+            assert!(refused.is::<TooManyLookUps>(), "{refused}");
+            drop(end);
+            let _ = busy.await.unwrap();
+            while look_ups.take("localhost").is_none() {
+                tokio::task::yield_now().await;
+            }
+            assert!(resolve().await.is_ok());
+        });
     }
 
     /// RFC 6890: one or two of each range.

@@ -5,6 +5,7 @@ use http::StatusCode;
 use crate::{
     error::{Error, Result},
     oauth::{Client, registration::WrongMember},
+    outbound::OutboundError,
     server::Server,
 };
 
@@ -17,7 +18,10 @@ pub(super) fn differs(before: &Client, after: &Client) -> bool {
 pub(super) async fn verify(server: &Server, client: &Client) -> Result<()> {
     let Some(uri) = &client.metadata.sector_identifier_uri else { return Ok(()) };
     // Not why: it would tell what is there in the network of this server.
-    let answer = server.outbound().get(uri, "application/json").await.map_err(|_| wrong("cannot be fetched by this server"))?;
+    let answer = server.connections().documents(client.trust).get(uri, "application/json").await.map_err(|error| match error {
+        OutboundError::Busy => Error::unavailable("too many documents of clients are being fetched"),
+        _ => wrong("cannot be fetched by this server"),
+    })?;
     if answer.status() != StatusCode::OK {
         return Err(wrong("must be answered with 200 and the file itself, without a redirect"));
     }

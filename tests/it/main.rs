@@ -87,6 +87,7 @@ mod self_registered_clients;
 mod serving;
 mod sigkill;
 mod sign_out_everywhere;
+mod silent_servers;
 mod software_statements;
 mod store;
 mod texts;

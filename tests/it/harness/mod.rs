@@ -13,6 +13,7 @@ pub mod registration;
 pub mod relying_party;
 pub mod resource_server;
 pub mod signing;
+pub mod silent;
 pub mod wire;
 
 use std::{collections::BTreeMap, time::Duration};
