@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::{error::Result, logout::backchannel, metrics::Job, server::Server};
+use crate::{error::Result, logout::backchannel, metrics::Job, oauth::client::Trust, server::Server};
 
 /// How often this node looks whether a job is due.
 const TICK: Duration = Duration::from_secs(30);
@@ -26,15 +26,15 @@ pub(crate) async fn work(server: Server, stop: CancellationToken) {
         };
         while stop.run_until_cancelled(turn()).await.is_some() {}
     };
-    let telling = async {
+    let telling = async |trust| {
         let mut ticks = every(LOGOUT_TICK);
         let mut turn = async || {
             ticks.tick().await;
-            tell_of_logouts(&server).await;
+            tell_of_logouts(&server, trust).await;
         };
         while stop.run_until_cancelled(turn()).await.is_some() {}
     };
-    tokio::join!(maintaining, telling);
+    tokio::join!(maintaining, telling(Trust::Operator), telling(Trust::SelfRegistered));
 }
 
 fn every(period: Duration) -> Interval {
@@ -45,7 +45,7 @@ fn every(period: Duration) -> Interval {
 
 /// Does what is due now. What fails is logged, and runs again later.
 pub async fn run_due(server: &Server) {
-    tell_of_logouts(server).await;
+    tokio::join!(tell_of_logouts(server, Trust::Operator), tell_of_logouts(server, Trust::SelfRegistered));
     maintain(server).await;
 }
 
@@ -54,8 +54,8 @@ async fn maintain(server: &Server) {
     run(server, Job::RotateKeys, rotate_keys::run(server)).await;
 }
 
-async fn tell_of_logouts(server: &Server) {
-    run(server, Job::TellOfLogouts, backchannel::tell_due(server)).await;
+async fn tell_of_logouts(server: &Server, trust: Trust) {
+    run(server, Job::TellOfLogouts, Box::pin(backchannel::tell_due(server, trust))).await;
 }
 
 async fn run(server: &Server, job: Job, work: impl Future<Output = Result<()>>) {

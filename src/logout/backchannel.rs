@@ -3,13 +3,13 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future::join, stream};
 use http::{Request, StatusCode, header::CONTENT_TYPE};
 
 use crate::{
     audit::{Actor, AuditEvent, AuditName, Origin},
     error::Result,
-    oauth::{Client, ClientId, params},
+    oauth::{Client, ClientId, client::Trust, params},
     server::Server,
     store::{
         Swapped,
@@ -33,15 +33,15 @@ const LAST_LEASE: Duration = Duration::from_mins(1);
 
 /// How many notices are read at once.
 const MOST: u32 = 256;
-/// How many clients are told at the same time (§2.3: in parallel).
+/// How many clients of each kind are told at the same time (§2.3: in parallel).
 const AT_ONCE: usize = 16;
 /// How long who signs out waits for clients to be told.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Tells what is due.
-pub(crate) async fn tell_due(server: &Server) -> Result<()> {
+/// Tells clients of this kind what is due. Clients that registered themselves hold up none of the operator's.
+pub(crate) async fn tell_due(server: &Server, trust: Trust) -> Result<()> {
     loop {
-        let notices = server.store().due_logouts(server.clock().now(), MOST).await?;
+        let notices = server.store().due_logouts(trust, server.clock().now(), MOST).await?;
         let is_all = notices.len() < MOST as usize;
         tell(server, notices).await?;
         if is_all {
@@ -72,14 +72,24 @@ async fn tell(server: &Server, notices: Vec<LogoutNotice>) -> Result<()> {
     for notice in notices {
         by_client.entry(notice.client_id.clone()).or_default().push(notice);
     }
-    let told = stream::iter(by_client).map(|(client_id, notices)| tell_client(server, client_id, notices));
-    // All are finished before an error is told.
+    let (mut of_strangers, mut others) = (Vec::new(), Vec::new());
+    for (client_id, notices) in by_client {
+        let client = server.client(&client_id).await?;
+        let is_of_a_stranger = client.as_ref().is_some_and(|client| client.trust == Trust::SelfRegistered);
+        if is_of_a_stranger { &mut of_strangers } else { &mut others }.push((client, notices));
+    }
+    let (told, strangers_told) = join(tell_clients(server, others), tell_clients(server, of_strangers)).await;
+    told.and(strangers_told)
+}
+
+/// All are finished before an error is told.
+async fn tell_clients(server: &Server, clients: Vec<(Option<Arc<Client>>, Vec<LogoutNotice>)>) -> Result<()> {
+    let told = stream::iter(clients).map(|(client, notices)| tell_client(server, client, notices));
     told.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await.into_iter().collect()
 }
 
 /// One after the other: a client that does not answer takes one place, and is asked once.
-async fn tell_client(server: &Server, client_id: ClientId, notices: Vec<LogoutNotice>) -> Result<()> {
-    let client = server.client(&client_id).await?;
+async fn tell_client(server: &Server, client: Option<Arc<Client>>, notices: Vec<LogoutNotice>) -> Result<()> {
     let uri = client.as_ref().and_then(|client| client.metadata.backchannel_logout_uri.as_deref());
     let Some((client, uri)) = client.as_ref().zip(uri) else {
         for notice in notices {

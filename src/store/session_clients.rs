@@ -12,7 +12,7 @@ use crate::{
     audit::AuditEvent,
     clock::Timestamp,
     error::{Error, Result},
-    oauth::ClientId,
+    oauth::{ClientId, client::Trust},
 };
 
 /// How long it is tried to tell a client.
@@ -56,11 +56,16 @@ fn notices(rows: Vec<NoticeRow>) -> Result<Vec<LogoutNotice>> {
 }
 
 impl Store {
-    /// Notices that are due, the oldest first.
-    pub(crate) async fn due_logouts(&self, now: Timestamp, most: u32) -> Result<Vec<LogoutNotice>> {
-        const SELECT: &str = "SELECT session_id, client_id, person_id, attempts FROM session_clients WHERE due_at <= $1 \
-             ORDER BY due_at, session_id, client_id LIMIT $2";
-        notices(read!(self, db => sqlx::query_as(SELECT).bind(now).bind(i64::from(most)).fetch_all(db).await?))
+    /// Notices to clients of this kind that are due, the oldest first. A client that is gone is nobody's, and holds nobody up.
+    pub(crate) async fn due_logouts(&self, trust: Trust, now: Timestamp, most: u32) -> Result<Vec<LogoutNotice>> {
+        const SELECT: &str = "SELECT session_id, client_id, person_id, attempts FROM session_clients \
+             LEFT JOIN clients ON clients.id = client_id \
+             WHERE due_at <= $1 AND COALESCE(clients.trust, 'operator') = $3 ORDER BY due_at, session_id, client_id LIMIT $2";
+        notices(read!(self, db => sqlx::query_as(SELECT)
+            .bind(now)
+            .bind(i64::from(most))
+            .bind(trust.as_str())
+            .fetch_all(db).await?))
     }
 }
 

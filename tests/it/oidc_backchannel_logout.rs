@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{
-        App, Backend, Browser, ISSUER, Registration, TestServer, answer::claims, app::timestamp, encode, process::run_with_input,
-        relying_party::RelyingParty,
+        App, Backend, Browser, ISSUER, Registration, TestServer, answer::claims, app::timestamp, encode, eventually,
+        process::run_with_input, relying_party::RelyingParty, silent::Silent,
     },
     on_every_backend,
 };
@@ -22,6 +22,11 @@ async fn app<'a>(server: &'a TestServer, id: &str, party: &RelyingParty, extra: 
     let mut metadata = json!({ "backchannel_logout_uri": party.uri(), "post_logout_redirect_uris": [BACK] });
     metadata.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
     server.register(id, Registration { metadata, first_party: true, ..Registration::default() }).await
+}
+
+/// A client that registered itself, to be told at this address.
+async fn stranger<'a>(server: &'a TestServer, id: &str, uri: &str) -> App<'a> {
+    server.register(id, Registration { metadata: json!({ "backchannel_logout_uri": uri }), ..Registration::by_itself() }).await
 }
 
 /// An ID token of a sign-in at the app.
@@ -239,6 +244,28 @@ on_every_backend! {
         server.advance(30);
         server.run_jobs().await;
         assert_eq!((party.requests().len(), remembered(server).await), (4, 0));
+    }
+
+    /// Back-Channel Logout §2.5: clients that never answer hold nobody up: the operator's are told at once, others after the
+    /// time-out, and those that hung are tried again.
+    async fn clients_that_never_answer_hold_nobody_up(server, "GRANTOR_OUTBOUND__ALLOW_NETWORKS" = "127.0.0.0/8") {
+        let (silent, party, other) = (Silent::start().await, RelyingParty::start().await, RelyingParty::start().await);
+        let mut browser = server.browser();
+        browser.sign_in_as_someone().await;
+        for number in 0..16 {
+            id_token(&stranger(server, &format!("a{number}"), &silent.uri("logout")).await, &mut browser).await;
+        }
+        id_token(&stranger(server, "b", &other.uri()).await, &mut browser).await;
+        id_token(&app(server, "operators", &party, json!({})).await, &mut browser).await;
+        browser.submit("/account/sign-out", &[]).await.assert_status(200);
+        eventually(|| async { party.requests().len() == 1 }).await;
+        assert_eq!(silent.given_up(), 0);
+
+        eventually(|| async { silent.given_up() == 16 }).await;
+        eventually(|| async { other.requests().len() == 1 && remembered(server).await == 16 }).await;
+        server.advance(30);
+        server.run_jobs().await;
+        assert!(silent.asked() > 16);
     }
 
     /// Whoever dies between taking a notice and telling it loses nothing: it is told later.
