@@ -33,6 +33,7 @@ mod keys_over_time;
 mod keys_under_load;
 mod logs;
 mod metrics;
+mod migrations;
 mod nodes;
 mod oauth21_authorization_by_post;
 mod oauth21_authorization_endpoint;

@@ -141,6 +141,10 @@ impl Table {
         AssertSqlSafe(format!("SELECT COUNT(*) FROM (SELECT 1 AS one FROM {} LIMIT 1) AS found", self.name))
     }
 
+    pub(super) fn count(&self) -> AssertSqlSafe<String> {
+        AssertSqlSafe(format!("SELECT COUNT(*) FROM {}", self.name))
+    }
+
     /// Keeps others from writing to these tables (Postgres).
     pub(super) fn lock(tables: &[Self]) -> AssertSqlSafe<String> {
         let names: Vec<&str> = tables.iter().map(|table| &*table.name).collect();
