@@ -18,6 +18,7 @@ test: ## every test, on SQLite, on Postgres and in Chromium; as root installs wh
 lint: ## formatting and lints, warnings denied
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --no-default-features -- -D warnings
 
 fmt: ## format the source
 	cargo fmt

@@ -28,6 +28,9 @@ mod metrics;
 /// HTTP to other servers.
 mod outbound;
 
+/// Traces of requests.
+mod traces;
+
 /// The database.
 mod store;
 

@@ -39,6 +39,7 @@ use crate::{
     },
     secret::{self, MasterKey},
     store::{FirstStart, Migrations, Store, settings, throttles::Parties},
+    traces::Traces,
 };
 
 /// How old a client in memory may be: other nodes and the command line change them in the store.
@@ -67,6 +68,7 @@ struct Inner {
     sign_ins: Arc<Turns<Parties>>,
     tellings: Arc<Semaphore>,
     metrics: Metrics,
+    traces: Traces,
     metadata: Document,
     connections: Connections,
     request_objects: Flights<(Trust, String), String>,
@@ -80,13 +82,14 @@ impl Server {
         let (store, master_key) = open(&config, &clock).await?;
         let rotation = Rotation { store: &store, master_key: &master_key, config: &config, clock: &clock };
         let algorithms = rotation.select_algorithm().await?;
-        Self::with(config, clock, store, master_key, algorithms).await
+        let traces = Traces::begin(&config.telemetry, config.outbound.ca_file.as_deref()).context("traces cannot be sent")?;
+        Self::with(config, clock, store, master_key, algorithms, traces).await
     }
 
     /// The same for a command, which signs nothing, and may run with other settings than the server.
     pub(crate) async fn for_a_command(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let (store, master_key) = open(&config, &clock).await?;
-        Self::with(config, clock, store, master_key, Vec::new()).await
+        Self::with(config, clock, store, master_key, Vec::new(), Traces::off()).await
     }
 
     async fn with(
@@ -95,6 +98,7 @@ impl Server {
         store: Store,
         master_key: Arc<MasterKey>,
         access_token_algorithms: Vec<Algorithm>,
+        traces: Traces,
     ) -> anyhow::Result<Self> {
         let keys = KeyRing::load(store.clone(), Arc::clone(&master_key), clock.clone(), Schedule::of(&config), access_token_algorithms);
         let keys = keys.await.context("the keys cannot be loaded")?;
@@ -106,6 +110,7 @@ impl Server {
             sign_ins: Turns::new(SIGN_INS_IN_LINE),
             tellings: Arc::new(Semaphore::new(TELLINGS)),
             metrics: Metrics::new(clock.now()),
+            traces,
             clients: Cache::builder().max_capacity(CLIENTS_IN_MEMORY).time_to_live(CLIENT_TIME_TO_LIVE).build(),
             resources: Cache::builder().max_capacity(RESOURCES_IN_MEMORY).time_to_live(CLIENT_TIME_TO_LIVE).build(),
             metadata: Document::new(serde_json::to_string(&metadata(&config))?),
@@ -156,6 +161,11 @@ impl Server {
     /// The places of those who sign out and tell clients of it.
     pub(crate) fn tellings(&self) -> &Arc<Semaphore> {
         &self.0.tellings
+    }
+
+    /// What is told of requests to a collector.
+    pub(crate) fn traces(&self) -> &Traces {
+        &self.0.traces
     }
 
     /// What this process counted.
@@ -225,6 +235,9 @@ impl Server {
     /// Finishes what waits and closes the store.
     pub async fn close(&self) {
         self.store().close().await;
+        let server = self.clone();
+        // A task that is gone has nothing to send.
+        let _ = tokio::task::spawn_blocking(move || server.traces().end()).await;
     }
 }
 

@@ -44,6 +44,7 @@ pub(super) fn check(
         mistakes.push(said.mistake(longer_than(refresh.0)));
     }
 
+    check_traces(settings, given, mistakes);
     check_listeners(settings, given, mistakes);
     check_rotation(settings, given, mistakes);
     check_ca_file(settings, given, mistakes);
@@ -54,6 +55,17 @@ pub(super) fn check(
 
 fn longer_than(limit: &str) -> String {
     format!("must not be longer than {limit}: shorten it, or lengthen {limit}")
+}
+
+/// Whoever wants traces must not wait for them in vain.
+fn check_traces(settings: &Settings, given: &BTreeMap<String, Given>, mistakes: &mut Mistakes) {
+    let is_in_vain = settings.telemetry.otlp_endpoint.is_some() && cfg!(not(feature = "otlp"));
+    if let Some(said) = given.get("telemetry.otlp_endpoint").filter(|_| is_in_vain) {
+        mistakes.push(said.mistake(
+            "needs a program that can trace, and this one was built without the feature otlp: build it without --no-default-features, or \
+             remove the setting",
+        ));
+    }
 }
 
 /// Two listeners share no port.

@@ -35,7 +35,7 @@ pub use self::{
     network::Network,
     settings::{
         Audit, ByAddress, Database, Keys, Limits, LogFormat, Metrics, Outbound, Passwords, Registration, RegistrationMode, Session, SignUp,
-        Throttle, Tokens,
+        Telemetry, Throttle, Tokens,
     },
     sources::{Flags, Sources},
 };
@@ -64,6 +64,7 @@ pub struct Config {
     pub registration: Registration,
     pub audit: Audit,
     pub metrics: Metrics,
+    pub telemetry: Telemetry,
     pub limits: Limits,
     /// What the consent page says of a scope.
     pub scopes: BTreeMap<String, String>,
@@ -133,6 +134,7 @@ impl Config {
             registration,
             audit,
             metrics,
+            telemetry,
             limits,
             scopes,
             roles,
@@ -157,6 +159,7 @@ impl Config {
             registration,
             audit,
             metrics,
+            telemetry,
             limits,
             scopes,
             roles,

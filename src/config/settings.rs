@@ -3,21 +3,23 @@
 //! A field's comment is its entry in `docs/configuration.md`, its path is its key, and key and environment
 //! variable follow from each other (`tokens.access_token_ttl`, `GRANTOR_TOKENS__ACCESS_TOKEN_TTL`).
 
+mod leaf;
+
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
-use confique::{
-    Config as Declared,
-    meta::{Expr, Field, FieldKind, LeafKind},
-};
+use confique::Config as Declared;
 use serde::Deserialize;
+use url::Url;
+
+pub(super) use leaf::Leaf;
 
 use crate::oauth::{Algorithm, Issuer, Scope, client_metadata::PkcePolicy};
 
 use super::{
     DatabaseUrl, MasterKey, Network,
     values::{
-        AccessTokenTtl, DAY, HOUR, KIB, MIB, MINUTE, Within, boolean, key_sets, log_directives, networks, parsed, path, roles, scope,
-        scopes, socket_address, threads,
+        AccessTokenTtl, DAY, HOUR, KIB, MIB, MINUTE, Within, boolean, collector, key_sets, log_directives, networks, parsed, path, roles,
+        scope, scopes, socket_address, threads,
     },
 };
 
@@ -107,6 +109,10 @@ pub(super) struct Settings {
     /// What Prometheus may read of the server.
     #[config(nested)]
     pub metrics: Metrics,
+
+    /// Traces of requests, by OTLP (OpenTelemetry).
+    #[config(nested)]
+    pub telemetry: Telemetry,
 
     /// What one request, and all of them together, may take. A size is written `"64KiB"` or as a number of bytes.
     #[config(nested)]
@@ -333,6 +339,19 @@ pub struct Metrics {
     pub listen: Option<SocketAddr>,
 }
 
+/// `[telemetry]`
+#[derive(Clone, Debug, Declared)]
+pub struct Telemetry {
+    /// The collector that traces are sent to by OTLP over HTTP: `http://127.0.0.1:4318`, to which `/v1/traces` is added. Without
+    /// it nothing is traced.
+    #[config(deserialize_with = collector)]
+    pub otlp_endpoint: Option<Url>,
+
+    /// How many of a hundred requests are traced (1 to 100). Where a caller says by its `traceparent` whether it traces, that counts.
+    #[config(default = 100, deserialize_with = Within::<1, 100>::number)]
+    pub otlp_sample_percent: u8,
+}
+
 /// `[limits]`
 #[derive(Clone, Debug, Declared)]
 pub struct Limits {
@@ -388,49 +407,4 @@ pub enum LogFormat {
     Auto,
     Text,
     Json,
-}
-
-/// One setting as declared above.
-#[derive(Clone, Copy)]
-pub(super) struct Leaf {
-    pub section: Option<&'static str>,
-    pub field: &'static Field,
-}
-
-impl Leaf {
-    /// Every setting in the order of its declaration.
-    pub fn all() -> impl Iterator<Item = Self> {
-        Settings::META.fields.iter().flat_map(|field| match &field.kind {
-            FieldKind::Leaf { .. } => vec![Self { section: None, field }],
-            FieldKind::Nested { meta } => meta.fields.iter().map(|inner| Self { section: Some(field.name), field: inner }).collect(),
-        })
-    }
-
-    /// The names of the sections.
-    pub fn sections() -> impl Iterator<Item = &'static str> {
-        Settings::META.fields.iter().filter(|field| matches!(field.kind, FieldKind::Nested { .. })).map(|field| field.name)
-    }
-
-    /// `tokens.access_token_ttl`
-    pub fn key(self) -> String {
-        self.section.map_or_else(|| self.field.name.to_owned(), |section| format!("{section}.{}", self.field.name))
-    }
-
-    /// `GRANTOR_TOKENS__ACCESS_TOKEN_TTL`
-    pub fn variable(self) -> String {
-        format!("GRANTOR_{}", self.key().replace('.', "__").to_uppercase())
-    }
-
-    /// What holds where nobody says anything; `None` where that follows from other settings.
-    pub fn default(self) -> Option<toml::Value> {
-        match self.field.kind {
-            FieldKind::Leaf { kind: LeafKind::Required { default: Some(default) }, .. } => toml::Value::try_from(default).ok(),
-            _ => None,
-        }
-    }
-
-    /// Whether the value is a table of names that the operator chooses, which only the file can hold.
-    pub fn is_map(self) -> bool {
-        matches!(self.field.kind, FieldKind::Leaf { kind: LeafKind::Required { default: Some(Expr::Map(_)) }, .. })
-    }
 }

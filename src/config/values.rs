@@ -7,6 +7,7 @@ use serde::{
     de::{Error, Visitor},
 };
 use tracing_subscriber::EnvFilter;
+use url::Url;
 
 use super::{Network, declared::is_role};
 use crate::oauth::{Scope, registration, scope};
@@ -79,6 +80,16 @@ pub(super) fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
     text(deserializer)?
         .parse()
         .map_err(|_| Error::custom("must be an IP address and a port, such as 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080"))
+}
+
+/// Where a collector of OpenTelemetry listens.
+pub(super) fn collector<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
+    let is_plain = |url: &Url| {
+        let has_nothing_else = url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+        ["http", "https"].contains(&url.scheme()) && url.has_host() && has_nothing_else
+    };
+    let url = Url::parse(&text(deserializer)?).ok().filter(is_plain);
+    url.ok_or_else(|| Error::custom("must be an http or https URL without credentials and query, such as http://127.0.0.1:4318"))
 }
 
 /// A list of networks, or a text with commas between them.

@@ -28,6 +28,12 @@ pub(super) enum Scheme {
 }
 
 impl Reach {
+    /// Wherever the operator says: for what no client registers.
+    #[cfg(feature = "otlp")]
+    pub fn anywhere() -> Self {
+        Self::Only(["0.0.0.0/0", "::/0"].iter().map(|network| network.parse().expect("a network")).collect())
+    }
+
     /// What runs on this machine alone.
     pub fn loopback() -> Self {
         let networks = [("127.0.0.0", 8), ("::1", 128)].map(|(address, prefix)| format!("{address}/{prefix}"));

@@ -135,6 +135,7 @@ where
         let route = request.extensions().get::<MatchedPath>().cloned();
         let address = request.extensions().get::<Peer>().map(|Peer(address)| address.ip());
         request.extensions_mut().insert(shared.envelope);
+        let span = shared.server.traces().request(&method, request.headers(), route.as_ref().map(MatchedPath::as_str), id);
         let started = Instant::now();
         let answer = answered(self.inner.call(request), shared.server.config().limits.request_timeout, shared.envelope);
         // The id stands in the log by itself: see `telemetry`.
@@ -145,6 +146,9 @@ where
             }
             let status = response.status();
             let line = Line { method, route, status, duration: started.elapsed(), address };
+            if let Some(span) = span {
+                span.answered(status.as_u16());
+            }
             shared.count(&line, response.extensions().get::<Refused>().map(|Refused(code)| *code));
             match shared.logged {
                 Logged::Failures if !status.is_client_error() && !status.is_server_error() => line.debug(),

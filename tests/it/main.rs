@@ -93,4 +93,5 @@ mod software_statements;
 mod store;
 mod texts;
 mod throttle;
+mod traces;
 mod two_nodes;
