@@ -219,6 +219,9 @@ impl Hearing {
                     self.refuse(name, place, format!("can only be given in the file, as [{}]", leaf.key()));
                 }
                 Some(leaf) => self.take(leaf, from_text(leaf, text.clone()), rank, format!("{name} in {place}")),
+                None if is_service_link(name, text) => {
+                    self.refuse(name, place, "is what Kubernetes makes of a service: say enableServiceLinks: false in the spec of the pod");
+                }
                 None => self.unknown(name, place, &known_variables()),
             }
         }
@@ -337,6 +340,18 @@ fn is_map(key: &str) -> bool {
 
 fn known_variables() -> Vec<String> {
     Leaf::all().filter(|leaf| !leaf.is_map()).map(Leaf::variable).chain([FILE_VARIABLE.to_owned()]).collect()
+}
+
+/// Whether Kubernetes made it, because a service is called `grantor` or the like: `GRANTOR_SERVICE_HOST`, `GRANTOR_PORT_80_TCP_ADDR`.
+fn is_service_link(name: &str, text: &str) -> bool {
+    let is_address = ["tcp://", "udp://", "sctp://"].iter().any(|scheme| text.starts_with(scheme));
+    let is_part = |protocol: &str| {
+        let (before, _) = name.rsplit_once(protocol)?;
+        let (_, port) = before.rsplit_once("_PORT_")?;
+        port.parse::<u16>().ok()
+    };
+    let is_part = ["_TCP", "_UDP", "_SCTP"].into_iter().any(|protocol| is_part(protocol).is_some());
+    name.contains("_PORT") && (is_address || is_part) || name.ends_with("_SERVICE_HOST") || name.contains("_SERVICE_PORT")
 }
 
 /// A text with the type of the default, so that a number from the environment is shown as one.

@@ -19,6 +19,7 @@ mod cli_resource;
 mod client_keys;
 mod client_metadata;
 mod consent;
+mod containers;
 mod copy;
 mod cors;
 mod cross_site;

@@ -5,6 +5,7 @@ pub mod app;
 pub mod backup;
 pub mod browser;
 pub mod database;
+pub mod deployment;
 pub mod meanwhile;
 pub mod operator;
 pub mod over_http;
