@@ -38,6 +38,7 @@ use crate::{
         assets, cors, headers,
         json_error::JsonError,
         page,
+        proxies::Proxies,
         request_log::{self, Logged},
         session,
     },
@@ -53,6 +54,7 @@ const IN_JSON: request_log::Envelope = |error: Error| JsonError::from(error).int
 /// The whole server as a service.
 #[derive(Clone)]
 pub struct Routes {
+    proxies: Arc<Proxies>,
     documents: Arc<Documents>,
     router: Router,
 }
@@ -60,7 +62,8 @@ pub struct Routes {
 impl Routes {
     /// The routes of a server that was started.
     pub fn new(server: &Server) -> Self {
-        Self { documents: Arc::new(Documents::new(server)), router: router(server) }
+        let proxies = Proxies::new(&server.config().proxies);
+        Self { proxies: Arc::new(proxies), documents: Arc::new(Documents::new(server)), router: router(server) }
     }
 }
 
@@ -73,11 +76,12 @@ impl Service<Request> for Routes {
         Service::<Request>::poll_ready(&mut self.router, context)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
-        match self.documents.answer(&request) {
-            Some(response) => Either::Left(ready(Ok(response))),
-            None => Either::Right(self.router.call(request)),
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        if let Some(response) = self.documents.answer(&request) {
+            return Either::Left(ready(Ok(response)));
         }
+        self.proxies.reveal(&mut request);
+        Either::Right(self.router.call(request))
     }
 }
 

@@ -18,35 +18,22 @@ use crate::{
 };
 
 /// Longer ones cannot be set; a form with one is not hashed.
-const MAX_LEN: usize = 256;
-/// Characters that people's own choice has at least (NIST SP 800-63B §3.1.1.2).
-pub(crate) const CHOSEN_MIN: usize = 8;
+pub(super) const MAX_LEN: usize = 256;
 
 /// A password as a person typed it, in one Unicode form (NFC), so that keyboards do not matter.
 #[derive(Clone)]
 pub(crate) struct Password(Zeroizing<String>);
 
-/// Why a password cannot be set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a password has 1 to 256 bytes")]
-pub(crate) struct UnacceptablePassword;
-
 impl Password {
-    /// A password that can be set.
-    pub(crate) fn parse(text: &str) -> Result<Self, UnacceptablePassword> {
+    /// A password that somebody may have: 1 to 256 bytes.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let normalised = Zeroizing::new(text.nfc().collect::<String>());
-        if normalised.is_empty() || normalised.len() > MAX_LEN {
-            return Err(UnacceptablePassword);
-        }
-        Ok(Self(normalised))
+        (1..=MAX_LEN).contains(&normalised.len()).then_some(Self(normalised))
     }
 
-    /// A password that people may choose by themselves.
-    pub(crate) fn choose(text: &str) -> Result<Self, UnacceptablePassword> {
-        if text.chars().count() < CHOSEN_MIN {
-            return Err(UnacceptablePassword);
-        }
-        Self::parse(text)
+    /// How many code points it has.
+    pub(super) fn characters(&self) -> usize {
+        self.0.chars().count()
     }
 
     /// A stand-in to do the work with, when what was typed is no password.
@@ -167,11 +154,11 @@ mod tests {
         fn a_password_has_1_to_256_bytes_in_any_unicode_form(text in prop_oneof![".{0,8}", "[a\u{e9}\u{301}\u{1100}-\u{11ff}]{0,300}"]) {
             let composed: String = text.nfc().collect();
             let parsed = Password::parse(&text);
-            prop_assert_eq!(parsed.is_ok(), (1..=MAX_LEN).contains(&composed.len()));
-            let Ok(password) = parsed else { return Ok(()) };
+            prop_assert_eq!(parsed.is_some(), (1..=MAX_LEN).contains(&composed.len()));
+            let Some(password) = parsed else { return Ok(()) };
             let decomposed: String = text.nfd().collect();
             prop_assert_eq!(&*password.0, &composed);
-            prop_assert_eq!(Password::parse(&decomposed).ok().map(|again| again.0.to_string()), Some(composed));
+            prop_assert_eq!(Password::parse(&decomposed).map(|again| again.0.to_string()), Some(composed));
         }
     }
 }

@@ -83,8 +83,8 @@ async fn compare(server: &Server, email: Option<&Email>, password: &str, origin:
     let usable = person.as_ref().filter(|person| person.disabled_at.is_none());
     // A password that cannot be set is nobody's: comparing it with nothing costs the same.
     let (candidate, hash) = match Password::parse(password) {
-        Ok(candidate) => (candidate, usable.and_then(|person| person.password_hash.clone())),
-        Err(_) => (Password::nobodys(), None),
+        Some(candidate) => (candidate, usable.and_then(|person| person.password_hash.clone())),
+        None => (Password::nobodys(), None),
     };
     let verified = password::verify(server.hashing(), &server.config().passwords, origin.address, candidate, hash.clone()).await?;
     match (usable, verified) {

@@ -297,7 +297,7 @@ async fn register(server: &Server, client: Client) -> Result<Registered, Failure
 
 async fn add_person(server: &Server, sample: &Sample) -> Result<(), Failure> {
     let email = Email::parse(sample.email).map_err(anyhow::Error::new)?;
-    let password = Password::parse(sample.password).map_err(anyhow::Error::new)?;
+    let password = Password::parse(sample.password).context("the password of a sample is none")?;
     let hash = password::hash(server.hashing(), &server.config().passwords, None, password).await?;
     let mut person = new_person(server, email.clone(), Some(sample.name.to_owned()), Some(hash.clone()));
     person.email_verified_at = Some(person.created_at);

@@ -77,7 +77,7 @@ pub(super) struct Settings {
     #[config(nested)]
     pub session: Session,
 
-    /// How passwords are hashed (Argon2id, RFC 9106). People's hashes follow a change at their next sign-in.
+    /// How passwords are hashed (Argon2id, RFC 9106), and which may be set. People's hashes follow a change at their next sign-in.
     #[config(nested)]
     pub passwords: Passwords,
 
@@ -85,6 +85,10 @@ pub(super) struct Settings {
     /// account must wait, the right one must wait, too.
     #[config(nested)]
     pub throttle: Throttle,
+
+    /// The proxies in front, which say the address that a request comes from.
+    #[config(nested)]
+    pub proxies: Proxies,
 
     /// Whether people make their accounts themselves.
     #[config(nested)]
@@ -209,6 +213,11 @@ pub struct Passwords {
     /// How many sign-ins may wait for a hashing thread before more are answered 503 (1 to 10000).
     #[config(default = 64, deserialize_with = Within::<1, 10_000>::number)]
     pub hashing_queue: usize,
+
+    /// How many characters a password has at least that is set from now on (8 to 128). 15 are advised where it is all that people
+    /// sign in with. Those that everyone guesses first, and those too like the e-mail address, are refused as well.
+    #[config(default = 8, deserialize_with = Within::<8, 128>::number)]
+    pub minimum_length: usize,
 }
 
 /// `[sign_up]`
@@ -240,10 +249,23 @@ pub struct Throttle {
     #[config(default = "30s", deserialize_with = Within::<1, HOUR>::duration)]
     pub address_delay: Duration,
 
-    /// Whether people are told apart by the address of the connection: `always`, `never`, or `auto`: unless it is of loopback
-    /// or a private network, where it is the address of a proxy. `never` is for a proxy that connects from the Internet.
+    /// Whether people are told apart by their address: `always`, `never`, or `auto`: unless it is of loopback or a private network,
+    /// where it may be that of a proxy that `proxies.networks` does not name. `always` is for people on a private network.
     #[config(default = "auto")]
     pub by_address: ByAddress,
+}
+
+/// `[proxies]`
+#[derive(Clone, Debug, Declared)]
+pub struct Proxies {
+    /// The networks of proxies whose word is taken for the address that a request comes from: `["10.0.0.0/8"]`, in the environment
+    /// with commas between them. From elsewhere the header is not read.
+    #[config(default = [], deserialize_with = networks)]
+    pub networks: Vec<Network>,
+
+    /// The one header that they set or add to: `x-forwarded-for`, or `forwarded` (RFC 7239). The other is not read.
+    #[config(default = "x-forwarded-for")]
+    pub header: AddressHeader,
 }
 
 /// `[keys]`
@@ -380,7 +402,7 @@ pub struct Limits {
     pub shutdown_timeout: Duration,
 }
 
-/// Whether people are told apart by the address of the connection.
+/// Whether people are told apart by their address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ByAddress {
@@ -388,6 +410,15 @@ pub enum ByAddress {
     /// By addresses of the Internet.
     Auto,
     Never,
+}
+
+/// Where proxies say whom they pass on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AddressHeader {
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+    XForwardedFor,
 }
 
 /// Who may register clients.

@@ -48,19 +48,19 @@ pub(super) async fn plan(server: &Server, missing: Missing, plan: &mut Plan) -> 
 fn planned(server: &Server, declared: &DeclaredPerson, known: Option<&Person>) -> Result<Option<Change>, String> {
     let now = server.clock().now();
     match known {
-        None => created(declared, now).map(Some),
+        None => created(server, declared, now).map(Some),
         Some(known) if known.declared_in.is_none() && known.email_verified_at.is_none() => Err(format!(
             "somebody has this e-mail already, and it is not known to be theirs: if it is who you mean, run \
              'grantor user update {} --email-verified' and apply again",
             known.email
         )),
-        Some(known) => changed(declared, known, now),
+        Some(known) => changed(server, declared, known, now),
     }
 }
 
-fn created(declared: &DeclaredPerson, now: Timestamp) -> Result<Change, String> {
+fn created(server: &Server, declared: &DeclaredPerson, now: Timestamp) -> Result<Change, String> {
     let nobody = Person::new(declared.email.clone(), now);
-    let password = new_password(declared)?;
+    let password = new_password(server, declared)?;
     let person = declared_as(declared, &nobody, now);
     let mut change = of(&person, Action::Created, &declared.declared_in);
     change.fields = beside_defaults(&parts(&nobody), parts(&person));
@@ -71,7 +71,7 @@ fn created(declared: &DeclaredPerson, now: Timestamp) -> Result<Change, String> 
     Ok(change)
 }
 
-fn changed(declared: &DeclaredPerson, known: &Person, now: Timestamp) -> Result<Option<Change>, String> {
+fn changed(server: &Server, declared: &DeclaredPerson, known: &Person, now: Timestamp) -> Result<Option<Change>, String> {
     let action = if known.declared_in.is_some() { Action::Updated } else { Action::Adopted };
     let after = declared_as(declared, known, now);
     let mut change = of(&after, action, &declared.declared_in);
@@ -84,7 +84,7 @@ fn changed(declared: &DeclaredPerson, known: &Person, now: Timestamp) -> Result<
         change.steps.push(Step::UpdatePerson(Box::new(after)));
     }
     if known.password_hash.is_none()
-        && let Some(password) = new_password(declared)?
+        && let Some(password) = new_password(server, declared)?
     {
         change.notes.push("gets the declared password, having none".to_owned());
         change.steps.push(Step::InitialPassword(known.id, password));
@@ -114,7 +114,7 @@ fn declared_as(declared: &DeclaredPerson, known: &Person, now: Timestamp) -> Per
 }
 
 /// The password to begin with, if one is declared; the error says what is wrong with its file.
-fn new_password(declared: &DeclaredPerson) -> Result<Option<NewPassword>, String> {
+fn new_password(server: &Server, declared: &DeclaredPerson) -> Result<Option<NewPassword>, String> {
     match &declared.initial_password {
         None => Ok(None),
         Some(InitialPassword::Hash(hash)) => Ok(Some(NewPassword::Hash(hash.clone()))),
@@ -125,7 +125,8 @@ fn new_password(declared: &DeclaredPerson) -> Result<Option<NewPassword>, String
             if line.contains('\n') {
                 return Err(wrong("must hold one line".to_owned()));
             }
-            Password::parse(line).map(|password| Some(NewPassword::Plain(password))).map_err(|why| wrong(why.to_string()))
+            let chosen = Password::choose(line, &server.config().passwords, &declared.email);
+            chosen.map(|password| Some(NewPassword::Plain(password))).map_err(|why| wrong(why.to_string()))
         }
     }
 }

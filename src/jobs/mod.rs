@@ -22,7 +22,7 @@ pub(crate) async fn work(server: Server, stop: CancellationToken) {
         let mut ticks = every(tick(server.config().keys.rotation_interval));
         let mut turn = async || {
             ticks.tick().await;
-            maintain(&server).await;
+            Box::pin(maintain(&server)).await;
         };
         while stop.run_until_cancelled(turn()).await.is_some() {}
     };

@@ -102,9 +102,9 @@ impl Family {
         let mut metric = encoder.encode_descriptor(self.name, self.help, None, self.kind)?;
         for (labels, sample) in &self.samples {
             if labels.is_empty() {
-                self.encode_sample(&mut metric, sample)?
+                self.encode_sample(&mut metric, sample)?;
             } else {
-                self.encode_sample(&mut metric.encode_family(labels)?, sample)?
+                self.encode_sample(&mut metric.encode_family(labels)?, sample)?;
             }
         }
         Ok(())
@@ -158,7 +158,7 @@ mod tests {
     fn counters_gauges_and_histograms_read_as_prometheus_wants_them() {
         let duration = Histogram::default();
         duration.observe(Duration::from_millis(2));
-        duration.observe(Duration::from_secs(60));
+        duration.observe(Duration::from_mins(1));
         let families = vec![
             Family::counter("a", "Of a").with(&[("b", "c\"d\n")], 2_u64),
             Family::gauge("e", "Of e").with(&[], 1.5),

@@ -51,7 +51,8 @@ pub(crate) async fn get(
         return Ok(see_other("/account")?);
     }
     let hint = resumed.as_ref().and_then(|resumed| resumed.request.login_hint.as_deref());
-    Ok(Form { page: &page, resumed: resumed.as_ref(), email: hint.unwrap_or_default(), name: "" }.show(None)?)
+    let minimum_length = server.config().passwords.minimum_length;
+    Ok(Form { page: &page, resumed: resumed.as_ref(), minimum_length, email: hint.unwrap_or_default(), name: "" }.show(None)?)
 }
 
 /// `POST /signup`
@@ -71,8 +72,9 @@ pub(crate) async fn post(
         Err(response) => return Ok(response),
     };
     let (email, name) = (params.get("email").unwrap_or_default(), params.get("name").unwrap_or_default());
-    let form = Form { page: &page, resumed: resumed.as_ref(), email, name };
-    let newcomer = match read(&params) {
+    let minimum_length = server.config().passwords.minimum_length;
+    let form = Form { page: &page, resumed: resumed.as_ref(), minimum_length, email, name };
+    let newcomer = match read(&server, &params) {
         Ok(newcomer) => newcomer,
         Err(problem) => return Ok(form.show(Some(problem))?),
     };
@@ -100,19 +102,19 @@ pub(crate) async fn post(
 }
 
 /// What was typed, or the first part of it that will not do.
-fn read(params: &Params) -> Result<Newcomer, SignUpProblem> {
+fn read(server: &Server, params: &Params) -> Result<Newcomer, SignUpProblem> {
     let given = |name| params.get(name).unwrap_or_default();
-    Ok(Newcomer {
-        email: Email::parse(given("email")).map_err(|_| SignUpProblem::Email)?,
-        name: display_name(given("name")).map_err(|_| SignUpProblem::Name)?,
-        password: Password::choose(given("password")).map_err(|_| SignUpProblem::Password)?,
-    })
+    let email = Email::parse(given("email")).map_err(|_| SignUpProblem::Email)?;
+    let name = display_name(given("name")).map_err(|_| SignUpProblem::Name)?;
+    let password = Password::choose(given("password"), &server.config().passwords, &email).map_err(SignUpProblem::Password)?;
+    Ok(Newcomer { email, name, password })
 }
 
 /// What the form shows.
 struct Form<'a> {
     page: &'a Page,
     resumed: Option<&'a Resumed>,
+    minimum_length: usize,
     email: &'a str,
     name: &'a str,
 }
@@ -127,12 +129,13 @@ impl Form<'_> {
             email: self.email,
             name: self.name,
             sign_in_url: &sign_in_url,
+            minimum_length: self.minimum_length,
             problem,
         };
         let mut response = render(&page, ContentPolicy::Flow)?.into_response();
         if let Some(problem) = problem {
             *response.status_mut() = match problem {
-                SignUpProblem::Email | SignUpProblem::Name | SignUpProblem::Password | SignUpProblem::Refused => StatusCode::BAD_REQUEST,
+                SignUpProblem::Email | SignUpProblem::Name | SignUpProblem::Password(_) | SignUpProblem::Refused => StatusCode::BAD_REQUEST,
                 SignUpProblem::Busy => StatusCode::SERVICE_UNAVAILABLE,
                 SignUpProblem::Throttled => StatusCode::TOO_MANY_REQUESTS,
             };

@@ -7,7 +7,7 @@ use rust_i18n::t;
 
 use super::sentence::{Shown, sentence};
 use super::words::number;
-use crate::accounts::password::CHOSEN_MIN;
+use crate::accounts::chosen_password::UnacceptablePassword;
 use crate::response_modes::ByHand;
 use crate::web::assets::asset;
 use crate::web::page::Page;
@@ -162,6 +162,8 @@ pub(crate) struct Signup<'a> {
     pub(crate) email: &'a str,
     pub(crate) name: &'a str,
     pub(crate) sign_in_url: &'a str,
+    /// How many characters a password has.
+    pub(crate) minimum_length: usize,
     pub(crate) problem: Option<SignUpProblem>,
 }
 
@@ -170,7 +172,7 @@ pub(crate) struct Signup<'a> {
 pub(crate) enum SignUpProblem {
     Email,
     Name,
-    Password,
+    Password(UnacceptablePassword),
     /// Not with this e-mail.
     Refused,
     Busy,
@@ -182,7 +184,9 @@ impl SignUpProblem {
         match self {
             Self::Email => t!("signup.bad_email", locale = lang),
             Self::Name => t!("signup.bad_name", locale = lang),
-            Self::Password => t!("signup.bad_password", locale = lang, min = CHOSEN_MIN),
+            Self::Password(UnacceptablePassword::Length { minimum }) => t!("signup.bad_password", locale = lang, min = minimum),
+            Self::Password(UnacceptablePassword::Common) => t!("signup.common_password", locale = lang),
+            Self::Password(UnacceptablePassword::LikeEmail) => t!("signup.password_like_email", locale = lang),
             Self::Refused => t!("signup.refused", locale = lang),
             Self::Busy => t!("signup.busy", locale = lang),
             Self::Throttled => t!("signup.throttled", locale = lang),
@@ -198,6 +202,10 @@ impl SignUpProblem {
 impl Signup<'_> {
     fn is(&self, problem: SignUpProblem) -> bool {
         self.problem == Some(problem)
+    }
+
+    fn is_password_wrong(&self) -> bool {
+        matches!(self.problem, Some(SignUpProblem::Password(_)))
     }
 
     fn is_email_wrong(&self) -> bool {

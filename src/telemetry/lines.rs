@@ -44,7 +44,7 @@ impl Waiting {
     fn write(&mut self) {
         // Where else should one say that the log cannot be written? Metrics do.
         if stderr().write_all(&self.lines).is_err() {
-            let lines = self.lines.iter().filter(|byte| **byte == b'\n').count();
+            let lines = self.lines.split(|byte| *byte == b'\n').count() - 1;
             LOST.fetch_add(lines as u64, Ordering::Relaxed);
         }
         self.lines.clear();

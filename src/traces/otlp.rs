@@ -136,7 +136,7 @@ impl Client {
     fn tell(&self, failure: Option<String>) {
         match failure {
             Some(error) if !self.fails.swap(true, Ordering::Relaxed) => {
-                tracing::warn!(error, "traces cannot be sent, and are dropped until they can")
+                tracing::warn!(error, "traces cannot be sent, and are dropped until they can");
             }
             None if self.fails.swap(false, Ordering::Relaxed) => tracing::info!("traces are sent again"),
             _ => {}

@@ -11,7 +11,7 @@ use crate::audit::Origin;
 /// Longer ones are cut: the header is the caller's to choose.
 const USER_AGENT_MAX: usize = 300;
 
-/// The address at the other end of the connection.
+/// The address that a request comes from: the other end of the connection, or whom [trusted proxies](super::proxies) name.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 

@@ -13,5 +13,6 @@ pub(crate) mod json_object;
 pub(crate) mod language;
 pub(crate) mod listener;
 pub(crate) mod page;
+pub(crate) mod proxies;
 pub(crate) mod request_log;
 pub(crate) mod session;

@@ -110,7 +110,7 @@ on_databases! { [Sqlite, Postgres]
         create_person(database, "alice@example.com");
         run(database, &["user", "update", id, "--email", "Alice@example.com"]).assert_refused(1, "there is another person");
 
-        let set = run_with_input(database, &["user", "set-password", "alice@example.com", "--password-stdin", "--json"], "a b \r\nrest").json();
+        let set = run_with_input(database, &["user", "set-password", "alice@example.com", "--password-stdin", "--json"], "a b c d \r\nrest").json();
         assert_eq!(set["password_set"], true);
         assert!(one(database, "user", "show")["has_password"] == true);
         for (verb, what) in [("disable", "disabled"), ("enable", "enabled"), ("revoke-sessions", "sessions_revoked"), ("delete", "deleted")] {
@@ -289,6 +289,9 @@ on_databases! { [Sqlite]
         }
         run_with_input(database, &["user", "create", "--email", "a@example.com", "--password-stdin"], "\n").assert_refused(2, "password");
         run_with_input(database, &["user", "create", "--email", "a@example.com", "--password-stdin"], &"x".repeat(300)).assert_refused(2, "password");
+        for (password, reason) in [("1234567\n", "at least 8"), ("Password1\n", "everyone guesses"), ("a@example.com\n", "too like the e-mail")] {
+            run_with_input(database, &["user", "create", "--email", "a@example.com", "--password-stdin"], password).assert_refused(2, reason);
+        }
         assert_eq!((database.count("clients").await, database.count("people").await), (0, 0));
         create_shop(database);
         let again = [&create[..], &["--client-id", "shop", "--redirect-uri", CALLBACK]].concat();

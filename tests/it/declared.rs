@@ -314,6 +314,12 @@ on_databases! { [Sqlite, Postgres]
         write(database, "alice", "two\nlines\n");
         assert!(apply(database).assert_code(1).stdout.contains("must hold one line"));
 
+        for (password, reason) in [("open-se", "at least 8"), ("Password1", "everyone guesses"), ("alice@example", "too like the e-mail")] {
+            write(database, "alice", password);
+            assert!(apply(database).assert_code(1).stdout.contains(reason), "{reason}");
+        }
+        assert_eq!(database.count("people").await, 0);
+
         write(database, "alice", "open-sesame-123\n");
         apply(database).assert_code(0);
         let first = hashes().await;

@@ -37,6 +37,7 @@ const ROUTES: &[&str] = &[
     "/health/live",
     "/health/ready",
     "/login",
+    "/metrics",
     "/oauth/authorize",
     "/oauth/introspect",
     "/oauth/jwks",

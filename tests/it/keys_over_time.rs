@@ -331,7 +331,7 @@ async fn of_nodes_that_look_at_the_same_time_one_rotates() {
     let one = TestServer::start(Backend::Postgres, &[]).await;
     let other = one.another_node().await;
     one.advance(90 * DAY);
-    futures_util::future::join3(one.run_jobs(), other.run_jobs(), one.run_jobs()).await;
+    Box::pin(futures_util::future::join3(one.run_jobs(), other.run_jobs(), one.run_jobs())).await;
     assert_eq!((signature_keys(&one).await, one.audited("keys.rotated").await), (6, 1));
     other.close().await;
     one.end().await;

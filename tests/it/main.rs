@@ -67,6 +67,7 @@ mod pages_consent;
 mod pages_language;
 mod pages_login;
 mod pkce_policy;
+mod proxies;
 mod races;
 mod rfc7009_revocation;
 mod rfc7033_webfinger;

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What Prometheus would read.
-async fn page(server: &TestServer) -> String {
+pub async fn page(server: &TestServer) -> String {
     let request = Request::get("/metrics").body(axum::body::Body::empty()).unwrap();
     let response = routes::for_prometheus(&server.server, || 3).oneshot(request).await.unwrap();
     assert_eq!(response.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");

@@ -334,7 +334,7 @@ async fn of_two_nodes_one_tells() {
         someone(&app).await;
     }
     end_in_the_database(&one).await;
-    join(one.run_jobs(), other.run_jobs()).await;
+    Box::pin(join(one.run_jobs(), other.run_jobs())).await;
     one.run_jobs().await;
     let told: BTreeSet<String> = sids(&party).into_iter().collect();
     assert_eq!((told.len(), party.requests().len()), (8, 8));

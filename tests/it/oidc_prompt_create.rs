@@ -121,11 +121,25 @@ on_every_backend! {
             ("n@example.com", "N", "1234567", "at least 8"),
             ("n@example.com", "N", &too_long, "at most 250"),
             ("n@example.com", "N", "", "at least 8"),
+            ("n@example.com", "N", "Sunshine2026!", "everyone guesses first"),
+            ("new.comer@example.com", "N", "New-Comer", "too like your e-mail address"),
         ] {
             let answer = server.browser().post("/signup", &[("email", email), ("name", name), ("password", password)]).await;
             assert!(answer.assert_status(400).body.contains(says), "{says}: {}", answer.body);
         }
         assert_eq!(server.database.count("people").await, 0);
+    }
+
+    /// NIST SP 800-63B §3.1.1.2: where nothing but a password is asked for, 15 characters.
+    async fn the_operator_may_ask_for_longer_passwords(server, "GRANTOR_SIGN_UP__OPEN" = "true", "GRANTOR_PASSWORDS__MINIMUM_LENGTH" = "15") {
+        let mut browser = server.browser();
+        assert!(browser.go("/signup").await.body.contains("minlength=\"15\""));
+        for (password, says) in [("14 characters.", "at least 15"), ("15 characters..", "")] {
+            let form = [("email", "n@example.com"), ("name", "N"), ("password", password)];
+            let answer = server.browser().post("/signup", &form).await;
+            assert!(answer.body.contains(says), "{}", answer.body);
+        }
+        assert_eq!(server.database.count("people").await, 1);
     }
 
     /// Each attempt costs its network what a failed sign-in costs, whether or not an account came of it.

@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use self::shown::Shown;
 use super::{CommonArgs, Failure, print_json, print_table};
@@ -174,14 +175,14 @@ fn event(server: &Server, name: AuditName, person_id: Uuid) -> AuditEvent {
 }
 
 /// Asks on a terminal, reads a line with `--password-stdin`; otherwise there is none.
-fn read_password(from_stdin: bool) -> Result<Option<Password>, Failure> {
+fn read_password(from_stdin: bool) -> Result<Option<Zeroizing<String>>, Failure> {
     let text = if from_stdin {
-        let mut line = zeroize::Zeroizing::new(String::new());
+        let mut line = Zeroizing::new(String::new());
         stdin().read_line(&mut line).context("the password cannot be read from standard input")?;
-        line.trim_end_matches(['\r', '\n']).to_owned()
+        Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned())
     } else if stdin().is_terminal() {
-        let first = rpassword::prompt_password("Password: ").context("the password cannot be read")?;
-        let second = rpassword::prompt_password("Once more: ").context("the password cannot be read")?;
+        let prompt = |prompt| rpassword::prompt_password(prompt).map(Zeroizing::new).context("the password cannot be read");
+        let (first, second) = (prompt("Password: ")?, prompt("Once more: ")?);
         if first != second {
             return Err(Failure::Argument("the two passwords differ".to_owned()));
         }
@@ -189,11 +190,12 @@ fn read_password(from_stdin: bool) -> Result<Option<Password>, Failure> {
     } else {
         return Ok(None);
     };
-    let text = zeroize::Zeroizing::new(text);
-    Password::parse(&text).map(Some).map_err(|why| Failure::Argument(why.to_string()))
+    Ok(Some(text))
 }
 
-async fn hash(server: &Server, password: Password) -> Result<String, Failure> {
+/// The hash of a password that this person may have.
+async fn hash(server: &Server, password: &str, email: &Email) -> Result<String, Failure> {
+    let password = Password::choose(password, &server.config().passwords, email).map_err(|why| Failure::Argument(why.to_string()))?;
     Ok(password::hash(server.hashing(), &server.config().passwords, None, password).await?)
 }
 
@@ -217,7 +219,7 @@ impl Create {
             check_groups(&groups)?;
             let claims = with_claims(Map::new(), claims)?;
             let password_hash = match password {
-                Some(password) => Some(hash(server, password).await?),
+                Some(password) => Some(hash(server, &password, &email).await?),
                 None => None,
             };
             let mut person = new_person(server, email, name, password_hash);
@@ -289,7 +291,8 @@ impl SetPasswordOf {
         };
         let json = self.one.common.json;
         let person = self.one.with_person(async |server, person| {
-            let password_hash = hash(server, password).await?;
+            let email = Email { typed: person.email.clone(), key: person.email_key.clone() };
+            let password_hash = hash(server, &password, &email).await?;
             let event = event(server, AuditName::PasswordSet, person.id);
             let throttle = throttle::account_key(server, &person.email_key);
             server.store().write(SetPassword { person_id: person.id, password_hash, throttle, event }).await?;

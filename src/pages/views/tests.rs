@@ -68,6 +68,7 @@ fn signup_and_account_choice_escape_what_others_chose() {
         email: MARKUP,
         name: MARKUP,
         sign_in_url: MARKUP,
+        minimum_length: 8,
         problem: Some(SignUpProblem::Refused),
     }
     .render()

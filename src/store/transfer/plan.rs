@@ -155,8 +155,7 @@ fn work_of(statement: &str) -> Option<(Work, String)> {
     };
     match words.as_slice() {
         ["CREATE", "INDEX", ..] | ["CREATE", "UNIQUE", "INDEX", ..] => Some((Work::Index, behind("ON")?)),
-        ["UPDATE", table, ..] => Some((Work::Rewrite, table.to_ascii_lowercase())),
-        ["DELETE", "FROM", table, ..] => Some((Work::Rewrite, table.to_ascii_lowercase())),
+        ["UPDATE", table, ..] | ["DELETE", "FROM", table, ..] => Some((Work::Rewrite, table.to_ascii_lowercase())),
         ["INSERT", "INTO", ..] if words.contains(&"SELECT") => Some((Work::Rewrite, behind("FROM")?)),
         ["ALTER", "TABLE", table, rest @ ..] if rest.contains(&"DROP") && rest.contains(&"COLUMN") => {
             Some((Work::Rewrite, table.to_ascii_lowercase()))
