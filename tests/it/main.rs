@@ -4,6 +4,7 @@
 
 mod harness;
 
+mod a_year;
 mod architecture;
 mod audit;
 mod audit_events;
