@@ -47,6 +47,7 @@ names! {
     LogoutTokenAccepted = "logout_token.accepted",
     LogoutTokenGivenUp = "logout_token.given_up",
     LogoutTokenRefused = "logout_token.refused",
+    MasterKeyReplaced = "master_key.replaced",
     PasswordSet = "password.set",
     PersonCreated = "person.created",
     PersonDeleted = "person.deleted",

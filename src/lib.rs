@@ -34,6 +34,9 @@ mod traces;
 /// The database.
 mod store;
 
+/// The master key over it.
+mod sealing;
+
 /// Signatures and keys.
 mod jose;
 

@@ -1,10 +1,12 @@
 //! Secrets, their hashes, sealing and MACs: the only source of randomness.
 
+mod derived;
+mod master_key;
+mod root_key;
+
 use std::{cell::RefCell, fmt};
 
 use aws_lc_rs::{
-    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    hkdf::{HKDF_SHA256, Prk, Salt},
     hmac,
     rand::{SecureRandom, SystemRandom},
 };
@@ -12,8 +14,12 @@ use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
+pub use self::{
+    master_key::{MasterKey, MasterKeys, Sealed},
+    root_key::RootKey,
+};
 use crate::clock::Timestamp;
 
 /// The operating system's generator, for those who want it as a parameter.
@@ -128,106 +134,6 @@ impl ThrottleKey {
     }
 }
 
-/// The operator's master key, held only as the keys derived from it (HKDF-SHA-256, RFC 5869).
-pub struct MasterKey {
-    stored_key: LessSafeKey,
-    client_secret: LessSafeKey,
-    authorization_request: LessSafeKey,
-    consent_form: hmac::Key,
-    throttle: hmac::Key,
-    backup: hmac::Key,
-    fingerprint: [u8; 8],
-}
-
-impl MasterKey {
-    /// Derives the keys and wipes `bytes`.
-    pub fn new(mut bytes: [u8; 32]) -> Self {
-        let root = Salt::new(HKDF_SHA256, b"grantor master key").extract(&bytes);
-        bytes.zeroize();
-        let mut fingerprint = [0; 8];
-        fingerprint.copy_from_slice(&derive(&root, b"grantor fingerprint")[..8]);
-        Self {
-            stored_key: aead_key(&derive(&root, b"grantor stored key")),
-            client_secret: aead_key(&derive(&root, b"grantor client secret")),
-            authorization_request: aead_key(&derive(&root, b"grantor authorization request")),
-            consent_form: hmac::Key::new(hmac::HMAC_SHA256, &*derive(&root, b"grantor consent form")),
-            throttle: hmac::Key::new(hmac::HMAC_SHA256, &*derive(&root, b"grantor throttle")),
-            backup: hmac::Key::new(hmac::HMAC_SHA256, &*derive(&root, b"grantor backup")),
-            fingerprint,
-        }
-    }
-
-    /// Sixteen hexadecimal digits that name the key without telling anything about it.
-    pub fn fingerprint(&self) -> String {
-        hex(&self.fingerprint)
-    }
-
-    /// Seals a stored private key. `kid` is the associated data, so that rows cannot be swapped.
-    pub fn seal_stored_key(&self, kid: &str, plain: &[u8]) -> Vec<u8> {
-        seal(&self.stored_key, kid.as_bytes(), plain)
-    }
-
-    /// Opens a stored private key; `None` if it was sealed under another master key or `kid`, or changed.
-    pub fn open_stored_key(&self, kid: &str, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-        open(&self.stored_key, kid.as_bytes(), sealed)
-    }
-
-    /// Seals a secret that keys a MAC. The client's id is the associated data, so that rows cannot be swapped.
-    pub fn seal_client_secret(&self, client_id: &str, secret: &Secret) -> Vec<u8> {
-        seal(&self.client_secret, client_id.as_bytes(), secret.expose().as_bytes())
-    }
-
-    /// Opens what [`MasterKey::seal_client_secret`] made for this client; `None` for anything else.
-    pub fn open_client_secret(&self, client_id: &str, sealed: &[u8]) -> Option<Secret> {
-        let opened = open(&self.client_secret, client_id.as_bytes(), sealed)?;
-        std::str::from_utf8(&opened).ok().map(|text| Secret::from(text.to_owned()))
-    }
-
-    /// Seals an authorization request into a URL parameter.
-    pub fn seal_authorization_request(&self, plain: &[u8]) -> String {
-        BASE64_URL_SAFE_NO_PAD.encode(seal(&self.authorization_request, b"", plain))
-    }
-
-    /// Opens what [`MasterKey::seal_authorization_request`] made; `None` for anything else.
-    pub fn open_authorization_request(&self, parameter: &str) -> Option<Zeroizing<Vec<u8>>> {
-        open(&self.authorization_request, b"", &BASE64_URL_SAFE_NO_PAD.decode(parameter).ok()?)
-    }
-
-    /// A MAC over the parts of a consent form, each length-prefixed so that they cannot run into one another.
-    pub fn bind_consent_form(&self, parts: &[&[u8]]) -> String {
-        BASE64_URL_SAFE_NO_PAD.encode(hmac_over(&self.consent_form, parts))
-    }
-
-    /// Checks in constant time what [`MasterKey::bind_consent_form`] made.
-    pub fn consent_form_is_bound(&self, parts: &[&[u8]], presented: &str) -> bool {
-        self.bind_consent_form(parts).as_bytes().ct_eq(presented.as_bytes()).into()
-    }
-
-    /// A MAC over the digest of a backup: whoever can write to where backups are kept must not make people and clients.
-    pub fn sign_backup(&self, digest: &[u8]) -> String {
-        BASE64_URL_SAFE_NO_PAD.encode(hmac_over(&self.backup, &[digest]))
-    }
-
-    /// Checks in constant time what [`MasterKey::sign_backup`] made.
-    pub fn backup_is_ours(&self, digest: &[u8], presented: &str) -> bool {
-        self.sign_backup(digest).as_bytes().ct_eq(presented.as_bytes()).into()
-    }
-
-    /// Names what is counted: `kind` keeps an account apart from a network of the same name.
-    pub fn throttle_key(&self, kind: &str, name: &str) -> ThrottleKey {
-        let mac = hmac_over(&self.throttle, &[kind.as_bytes(), name.as_bytes()]);
-        let mut key = [0; 16];
-        key.copy_from_slice(&mac[..16]);
-        ThrottleKey(key)
-    }
-}
-
-impl fmt::Debug for MasterKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MasterKey({})", self.fingerprint())
-    }
-}
-
 /// A MAC key of its own (HMAC-SHA-256), kept sealed in the store.
 pub struct MacKey(hmac::Key);
 
@@ -266,45 +172,19 @@ fn hmac_over(key: &hmac::Key, parts: &[&[u8]]) -> [u8; 32] {
     context.sign().as_ref().try_into().expect("HMAC-SHA-256 has 32 bytes")
 }
 
-fn derive(root: &Prk, label: &[u8]) -> Zeroizing<[u8; 32]> {
-    let mut key = Zeroizing::new([0; 32]);
-    root.expand(&[label], HKDF_SHA256).and_then(|material| material.fill(&mut *key)).expect("HKDF-SHA-256 can fill 32 bytes");
-    key
-}
-
-fn aead_key(bytes: &[u8; 32]) -> LessSafeKey {
-    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, bytes).expect("AES-256 keys have 32 bytes"))
-}
-
-/// AES-256-GCM: a random nonce, then ciphertext and tag.
-fn seal(key: &LessSafeKey, associated: &[u8], plain: &[u8]) -> Vec<u8> {
-    let nonce = random::<NONCE_LEN>();
-    let mut sealed = Vec::with_capacity(NONCE_LEN + plain.len() + AES_256_GCM.tag_len());
-    sealed.extend_from_slice(&nonce);
-    sealed.extend_from_slice(plain);
-    let tag = key
-        .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(associated), &mut sealed[NONCE_LEN..])
-        .expect("the plaintext is far below AES-GCM's limit");
-    sealed.extend_from_slice(tag.as_ref());
-    sealed
-}
-
-fn open(key: &LessSafeKey, associated: &[u8], sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let (nonce, ciphertext) = sealed.split_first_chunk::<NONCE_LEN>()?;
-    let mut buffer = Zeroizing::new(ciphertext.to_vec());
-    let plain_len = key.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(associated), &mut buffer).ok()?.len();
-    buffer.truncate(plain_len);
-    Some(buffer)
-}
-
 #[cfg(test)]
 mod tests {
+    use aws_lc_rs::aead::NONCE_LEN;
     use proptest::prelude::*;
 
     use super::*;
 
     fn master_key() -> MasterKey {
         MasterKey::new([7; 32])
+    }
+
+    fn root_key() -> RootKey {
+        RootKey::new(&[7; 32]).unwrap()
     }
 
     #[test]
@@ -338,13 +218,13 @@ mod tests {
 
     #[test]
     fn a_changed_or_cut_parameter_does_not_open() {
-        let sealed = master_key().seal_authorization_request(b"request");
+        let sealed = root_key().seal_authorization_request(b"request");
         for cut in 0..sealed.len() {
-            assert!(master_key().open_authorization_request(&sealed[..cut]).is_none());
+            assert!(root_key().open_authorization_request(&sealed[..cut]).is_none());
         }
         let mut changed = BASE64_URL_SAFE_NO_PAD.decode(&sealed).unwrap();
         changed[NONCE_LEN] ^= 1;
-        assert!(master_key().open_authorization_request(&BASE64_URL_SAFE_NO_PAD.encode(changed)).is_none());
+        assert!(root_key().open_authorization_request(&BASE64_URL_SAFE_NO_PAD.encode(changed)).is_none());
     }
 
     #[test]
@@ -376,19 +256,19 @@ mod tests {
             let key = master_key();
             let sealed = key.seal_stored_key(&kid, &plain);
             prop_assert_eq!(key.open_stored_key(&kid, &sealed).map(|opened| opened.to_vec()), Some(plain.clone()));
-            prop_assert!(key.open_stored_key(&kid, &flipped(&sealed, bit)).is_none());
+            prop_assert!(key.open_stored_key(&kid, &flipped(sealed.bytes(), bit).into()).is_none());
 
-            let parameter = key.seal_authorization_request(&plain);
-            prop_assert_eq!(key.open_authorization_request(&parameter).map(|opened| opened.to_vec()), Some(plain));
+            let parameter = root_key().seal_authorization_request(&plain);
+            prop_assert_eq!(root_key().open_authorization_request(&parameter).map(|opened| opened.to_vec()), Some(plain));
             let changed = String::from_utf8(flipped(parameter.as_bytes(), bit)).unwrap_or_default();
-            prop_assert!(key.open_authorization_request(&changed).is_none(), "{}", changed);
+            prop_assert!(root_key().open_authorization_request(&changed).is_none(), "{}", changed);
         }
 
         #[test]
         fn nothing_but_our_own_is_opened_and_no_text_makes_opening_panic(text in ".{0,80}", bytes in prop::collection::vec(any::<u8>(), 0..80)) {
-            prop_assert!(master_key().open_authorization_request(&text).is_none());
-            prop_assert!(master_key().open_stored_key("a", &bytes).is_none());
-            prop_assert!(!master_key().consent_form_is_bound(&[b"session"], &text));
+            prop_assert!(root_key().open_authorization_request(&text).is_none());
+            prop_assert!(master_key().open_stored_key("a", &bytes.clone().into()).is_none());
+            prop_assert!(!root_key().consent_form_is_bound(&[b"session"], &text));
             prop_assert!(!MacKey::new(&[1; 32]).verify(&[b"grant"], &bytes));
         }
 
@@ -402,8 +282,8 @@ mod tests {
             let mac = key.sign(&slices(&parts));
             prop_assert_eq!(key.verify(&slices(&others), &mac), parts == others);
             prop_assert!(!key.verify(&slices(&parts), &flipped(&mac, bit)));
-            let bound = master_key().bind_consent_form(&slices(&parts));
-            prop_assert_eq!(master_key().consent_form_is_bound(&slices(&others), &bound), parts == others);
+            let bound = root_key().bind_consent_form(&slices(&parts));
+            prop_assert_eq!(root_key().consent_form_is_bound(&slices(&others), &bound), parts == others);
         }
     }
 

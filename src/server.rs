@@ -10,25 +10,16 @@ pub(crate) use flights::Flights;
 pub(crate) use hashing::{HashingGate, HashingMemory};
 pub(crate) use turns::{Turn, Turns};
 
-use std::{
-    fs,
-    io::{self, Write},
-    net::IpAddr,
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use anyhow::{Context, bail};
-use base64::prelude::{BASE64_STANDARD, Engine};
+use anyhow::Context;
 use moka::future::Cache;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::{
     clock::Clock,
-    config::{Config, DatabaseUrl, MasterKeySource, RegistrationMode},
+    config::{Config, RegistrationMode},
     error::{Error, Result},
     jose::{self, Algorithm, KeyRing, RemoteKeys, rotation::Rotation, schedule::Schedule},
     metrics::Metrics,
@@ -37,8 +28,9 @@ use crate::{
         client::Trust,
         metadata::{self, Offer},
     },
-    secret::{self, MasterKey},
-    store::{FirstStart, Migrations, Store, settings, throttles::Parties},
+    sealing,
+    secret::{self, MasterKey, MasterKeys, RootKey},
+    store::{FirstStart, Migrations, Store, throttles::Parties},
     traces::Traces,
 };
 
@@ -60,7 +52,8 @@ struct Inner {
     config: Config,
     clock: Clock,
     store: Store,
-    master_key: Arc<MasterKey>,
+    master_keys: Arc<MasterKeys>,
+    root_key: RootKey,
     keys: KeyRing,
     clients: Cache<ClientId, Option<Arc<Client>>>,
     resources: Cache<Resource, Option<Arc<ProtectedResource>>>,
@@ -79,28 +72,28 @@ struct Inner {
 impl Server {
     /// Opens the store and, under the lock of the first start, migrates it and makes what is missing: master key, keys.
     pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
-        let (store, master_key) = open(&config, &clock).await?;
-        let rotation = Rotation { store: &store, master_key: &master_key, config: &config, clock: &clock };
+        let opened = Box::pin(open(&config, &clock)).await?;
+        let rotation = Rotation { store: &opened.store, master_keys: &opened.master_keys, config: &config, clock: &clock };
         let algorithms = rotation.select_algorithm().await?;
         let traces = Traces::begin(&config.telemetry, config.outbound.ca_file.as_deref()).context("traces cannot be sent")?;
-        Self::with(config, clock, store, master_key, algorithms, traces).await
+        Self::with(config, clock, opened, algorithms, traces).await
     }
 
     /// The same for a command, which signs nothing, and may run with other settings than the server.
     pub(crate) async fn for_a_command(config: Config, clock: Clock) -> anyhow::Result<Self> {
-        let (store, master_key) = open(&config, &clock).await?;
-        Self::with(config, clock, store, master_key, Vec::new(), Traces::off()).await
+        let opened = Box::pin(open(&config, &clock)).await?;
+        Self::with(config, clock, opened, Vec::new(), Traces::off()).await
     }
 
     async fn with(
         config: Config,
         clock: Clock,
-        store: Store,
-        master_key: Arc<MasterKey>,
+        opened: Opened,
         access_token_algorithms: Vec<Algorithm>,
         traces: Traces,
     ) -> anyhow::Result<Self> {
-        let keys = KeyRing::load(store.clone(), Arc::clone(&master_key), clock.clone(), Schedule::of(&config), access_token_algorithms);
+        let Opened { store, master_keys, root_key } = opened;
+        let keys = KeyRing::load(store.clone(), Arc::clone(&master_keys), clock.clone(), Schedule::of(&config), access_token_algorithms);
         let keys = keys.await.context("the keys cannot be loaded")?;
         Ok(Self(Arc::new(Inner {
             remote_keys: RemoteKeys::new(clock.clone()),
@@ -118,7 +111,8 @@ impl Server {
             config,
             clock,
             store,
-            master_key,
+            master_keys,
+            root_key,
             keys,
         })))
     }
@@ -136,13 +130,24 @@ impl Server {
         &self.0.store
     }
 
-    pub(crate) fn master_key(&self) -> &MasterKey {
-        &self.0.master_key
+    /// What opens what is sealed in the store.
+    pub(crate) fn master_keys(&self) -> &MasterKeys {
+        &self.0.master_keys
+    }
+
+    /// What seals for the store now.
+    pub(crate) async fn sealing_key(&self) -> Result<&MasterKey> {
+        sealing::in_force(self.store(), self.master_keys()).await
+    }
+
+    /// What protects requests, forms and the names of who is throttled.
+    pub(crate) fn root_key(&self) -> &RootKey {
+        &self.0.root_key
     }
 
     /// What changes the keys.
     pub(crate) fn rotation(&self) -> Rotation<'_> {
-        Rotation { store: &self.0.store, master_key: &self.0.master_key, config: &self.0.config, clock: &self.0.clock }
+        Rotation { store: &self.0.store, master_keys: &self.0.master_keys, config: &self.0.config, clock: &self.0.clock }
     }
 
     pub(crate) fn keys(&self) -> &KeyRing {
@@ -257,77 +262,23 @@ fn metadata(config: &Config) -> serde_json::Map<String, serde_json::Value> {
     metadata::document(&Offer { issuer: &config.issuer, scopes: &scopes, sign_up: config.sign_up.open, registers })
 }
 
+/// An open store and what opens what it holds.
+struct Opened {
+    store: Store,
+    master_keys: Arc<MasterKeys>,
+    root_key: RootKey,
+}
+
 /// Opens the store under the lock of the first start, and makes what is missing.
-pub(crate) async fn open(config: &Config, clock: &Clock) -> anyhow::Result<(Store, Arc<MasterKey>)> {
+async fn open(config: &Config, clock: &Clock) -> anyhow::Result<Opened> {
     jose::install_provider();
     let _first_start = FirstStart::begin(config).await?;
     let migrations = if config.database.migrate { Migrations::Apply } else { Migrations::Expect };
     let store = Store::open(config, migrations).await?;
-    let fingerprint = store.setting(settings::MASTER_KEY_FINGERPRINT).await?;
-    let master_key = Arc::new(MasterKey::new(master_key_bytes(config, fingerprint.is_some())?));
-    match fingerprint {
-        Some(known) if known != master_key.fingerprint() => bail!(
-            "this is not the master key of the database {}: the database was made with the key {known}, this one is {}. \
-             Give the right one with GRANTOR_MASTER_KEY or GRANTOR_MASTER_KEY_FILE.",
-            config.database_url,
-            master_key.fingerprint(),
-        ),
-        Some(_) => {}
-        None => {
-            let value = master_key.fingerprint();
-            store.write(settings::KeepSetting { name: settings::MASTER_KEY_FINGERPRINT, value }).await?;
-        }
-    }
-    Rotation { store: &store, master_key: &master_key, config, clock }.ensure_keys().await?;
-    Ok((store, master_key))
-}
-
-/// The configured key, which is never made here.
-pub(crate) fn known_master_key(config: &Config) -> anyhow::Result<MasterKey> {
-    Ok(MasterKey::new(master_key_bytes(config, true)?))
-}
-
-/// The configured key. On a first start with `SQLite` and without one, a new key is kept in a file beside the database.
-fn master_key_bytes(config: &Config, database_has_one: bool) -> anyhow::Result<[u8; 32]> {
-    let path = match &config.master_key {
-        MasterKeySource::Given(key) => return Ok(*key.expose()),
-        MasterKeySource::File(path) => path,
-    };
-    match fs::read_to_string(path) {
-        Ok(text) => parse_master_key(path, &text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && database_has_one => bail!(
-            "the master key {} is missing, and the database {} was made with one: put the file back, or give the key with GRANTOR_MASTER_KEY",
-            path.display(),
-            config.database_url,
-        ),
-        Err(error) if error.kind() == io::ErrorKind::NotFound && matches!(config.database_url, DatabaseUrl::Sqlite(_)) => {
-            make_master_key(path).with_context(|| format!("the master key cannot be written to {}", path.display()))?;
-            parse_master_key(path, &fs::read_to_string(path)?)
-        }
-        Err(error) => Err(error).with_context(|| format!("the master key cannot be read from {}", path.display())),
-    }
-}
-
-fn parse_master_key(path: &Path, text: &str) -> anyhow::Result<[u8; 32]> {
-    let key: crate::config::MasterKey =
-        text.trim().parse().map_err(|remedy| anyhow::anyhow!("the master key in {} {remedy}", path.display()))?;
-    Ok(*key.expose())
-}
-
-/// Written under a temporary name and hard-linked, so that of two racing starters one wins and nobody reads half a key.
-fn make_master_key(path: &Path) -> io::Result<()> {
-    let temporary = path.with_extension(format!("{}.tmp", secret::hex(&secret::random::<8>())));
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-    writeln!(file, "{}", BASE64_STANDARD.encode(secret::random::<32>()))?;
-    file.sync_all()?;
-    let linked = fs::hard_link(&temporary, path);
-    fs::remove_file(&temporary)?;
-    match linked {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        linked => linked?,
-    }
-    // The name must be as durable as the database that it opens.
-    fs::File::open(path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")))?.sync_all()
+    let master_keys = Arc::new(sealing::open(config, &store).await?);
+    Rotation { store: &store, master_keys: &master_keys, config, clock }.ensure_keys().await?;
+    let root_key = sealing::root_key(&store, &master_keys).await?;
+    Ok(Opened { store, master_keys, root_key })
 }
 
 /// A household or machine has a /64 of IPv6. An IPv4 address that a socket for both shows as IPv6 is what it is.

@@ -123,13 +123,13 @@ impl Attempt<'_> {
 
 /// The name under which the failures of an account are kept, whether or not it exists.
 pub(crate) fn account_key(server: &Server, email_key: &str) -> ThrottleKey {
-    server.master_key().throttle_key("account", email_key)
+    server.root_key().throttle_key("account", email_key)
 }
 
 /// The names under which an account and a network are counted. Whatever tells no one apart is one network.
 fn named(server: &Server, email: Option<&Email>, address: Option<IpAddr>) -> Parties {
     let network = address.map_or_else(|| "-".to_owned(), |address| network(address).to_string());
-    Parties { account: email.map(|email| account_key(server, &email.key)), network: server.master_key().throttle_key("network", &network) }
+    Parties { account: email.map(|email| account_key(server, &email.key)), network: server.root_key().throttle_key("network", &network) }
 }
 
 /// The address of a connection, if it tells people apart.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::store::transfer::TransferError;
+use crate::{secret::MasterKeys, store::transfer::TransferError};
 
 pub(crate) use restore::{Issued, Restored, check, restore};
 pub(crate) use write::write;
@@ -50,8 +50,9 @@ pub(crate) enum BackupError {
     )]
     FromTheFuture { program: String, found: i64, known: i64 },
     #[error(
-        "this is not the master key of the {what}: that has the key {theirs}, this one is {ours}. No backup holds the master key: give the \
-         right one with GRANTOR_MASTER_KEY or GRANTOR_MASTER_KEY_FILE"
+        "this is not the master key of the {what}: that has the key {theirs}, given is {ours}. No backup holds the master key: give the \
+         right one with GRANTOR_MASTER_KEY or GRANTOR_MASTER_KEY_FILE, or as GRANTOR_MASTER_KEY_PREVIOUS if 'grantor keys rewrap' is to \
+         replace it afterwards"
     )]
     OtherMasterKey { what: &'static str, theirs: String, ours: String },
     #[error("the backup is damaged or incomplete: {0}. Nothing was changed")]
@@ -60,6 +61,12 @@ pub(crate) enum BackupError {
     Altered,
     #[error("the database does not give the rows of {0} back as they were written. Nothing was changed")]
     NotKept(String),
+}
+
+impl BackupError {
+    fn of_master_key(what: &'static str, theirs: String, ours: &MasterKeys) -> Self {
+        Self::OtherMasterKey { what, theirs, ours: ours.names() }
+    }
 }
 
 type Result<T, E = BackupError> = std::result::Result<T, E>;

@@ -10,7 +10,7 @@ use crate::{
     audit::{Actor, AuditEvent, AuditName, Origin},
     clock::Clock,
     config::DatabaseUrl,
-    secret::MasterKey,
+    secret::{MasterKey, MasterKeys},
     store::transfer::{Occupied, Restoring, Standing},
 };
 
@@ -30,8 +30,8 @@ pub(crate) enum Issued {
 }
 
 /// Reads a whole backup and changes nothing.
-pub(crate) fn check(source: impl Read, master_key: &MasterKey) -> Result<Summary> {
-    let (mut reader, header) = begin(source, master_key)?;
+pub(crate) fn check(source: impl Read, master_keys: &MasterKeys) -> Result<Summary> {
+    let (mut reader, header, master_key) = begin(source, master_keys)?;
     for table in &header.tables {
         while matches!(reader.part(table)?, Part::Rows(_)) {}
     }
@@ -42,12 +42,12 @@ pub(crate) fn check(source: impl Read, master_key: &MasterKey) -> Result<Summary
 pub(crate) async fn restore(
     source: impl Read,
     database: &DatabaseUrl,
-    master_key: &MasterKey,
+    master_keys: &MasterKeys,
     clock: &Clock,
     occupied: Occupied,
     issued: Issued,
 ) -> Result<Restored> {
-    let (mut reader, header) = begin(source, master_key)?;
+    let (mut reader, header, master_key) = begin(source, master_keys)?;
     let mut target = Restoring::begin(database, header.schema, header.tables.clone(), occupied).await?;
     for table in &header.tables {
         let written = loop {
@@ -77,11 +77,10 @@ pub(crate) async fn restore(
     Ok(Restored { backup, ended })
 }
 
-fn begin<R: Read>(source: R, master_key: &MasterKey) -> Result<(Reader<R>, Header)> {
+fn begin<R: Read>(source: R, master_keys: &MasterKeys) -> Result<(Reader<R>, Header, &MasterKey)> {
     let (reader, header) = Reader::begin(source)?;
-    let ours = master_key.fingerprint();
-    if header.master_key != ours {
-        return Err(BackupError::OtherMasterKey { what: "backup", theirs: header.master_key, ours });
+    match master_keys.named(&header.master_key) {
+        Some(master_key) => Ok((reader, header, master_key)),
+        None => Err(BackupError::of_master_key("backup", header.master_key, master_keys)),
     }
-    Ok((reader, header))
 }

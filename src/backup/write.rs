@@ -11,7 +11,7 @@ use super::{
 use crate::{
     clock::Clock,
     config::DatabaseUrl,
-    secret::MasterKey,
+    secret::MasterKeys,
     store::{
         settings::MASTER_KEY_FINGERPRINT,
         transfer::{Contents, Snapshot, TABLES},
@@ -19,15 +19,14 @@ use crate::{
 };
 
 /// Writes everything that the database holds at this moment; gives the sink back, which is yet to be flushed to disk.
-pub(crate) async fn write<W: Write>(database: &DatabaseUrl, master_key: &MasterKey, clock: &Clock, sink: W) -> Result<(W, Summary)> {
+pub(crate) async fn write<W: Write>(database: &DatabaseUrl, master_keys: &MasterKeys, clock: &Clock, sink: W) -> Result<(W, Summary)> {
     let at = clock.now();
     let mut snapshot = Snapshot::begin(database).await?;
-    let ours = master_key.fingerprint();
-    let theirs = snapshot.setting(MASTER_KEY_FINGERPRINT).await?;
-    if let Some(theirs) = theirs.filter(|theirs| *theirs != ours) {
-        return Err(BackupError::OtherMasterKey { what: "database", theirs, ours });
-    }
-    let header = Header::new(snapshot.schema, at, snapshot.kind(), ours);
+    let master_key = match snapshot.setting(MASTER_KEY_FINGERPRINT).await? {
+        Some(theirs) => master_keys.named(&theirs).ok_or_else(|| BackupError::of_master_key("database", theirs, master_keys))?,
+        None => master_keys.key(),
+    };
+    let header = Header::new(snapshot.schema, at, snapshot.kind(), master_key.fingerprint().to_owned());
     let mut writer = Writer::begin(sink, &header)?;
     for table in TABLES {
         let mut contents = Contents::default();

@@ -15,7 +15,7 @@ use crate::{
     backup::{self, Summary},
     clock::Clock,
     config::Config,
-    server, telemetry,
+    sealing, telemetry,
 };
 
 #[derive(Args)]
@@ -74,8 +74,8 @@ fn told(config: &Config, summary: &Summary, to: &str) -> String {
 }
 
 async fn write<W: io::Write>(config: &Config, sink: W) -> Result<(W, Summary), Failure> {
-    let master_key = server::known_master_key(config)?;
-    let written = backup::write(&config.database_url, &master_key, &Clock::system(), sink).await;
+    let master_keys = sealing::given(config, true)?;
+    let written = backup::write(&config.database_url, &master_keys, &Clock::system(), sink).await;
     Ok(written.map_err(anyhow::Error::new)?)
 }
 

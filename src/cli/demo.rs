@@ -22,12 +22,12 @@ use crate::{
     clock::Clock,
     config::{Config, Sources},
     demo::{READ, SampleApi, SampleApp, SinglePageApp, WRITE},
-    oauth::{Client, ClientId, Email, GrantType, RedirectUri, Resource, Scope, client::ClientType},
+    oauth::{Client, ClientId, Email, GrantType, RedirectUri, Resource, Scope, client::ClientType, client_secret::ClientSecret},
     secret::Secret,
     server::Server,
     store::{
         Saved,
-        client_secrets::RotateClientSecret,
+        client_secrets::{Former, RotateClientSecret},
         clients::{InsertClient, UpdateClient},
         people::SetPassword,
     },
@@ -280,15 +280,17 @@ fn redirect_uri(uri: &str, client_type: ClientType) -> Result<RedirectUri, Failu
 async fn register(server: &Server, client: Client) -> Result<Registered, Failure> {
     let secret = (client.client_type == ClientType::Confidential).then(Secret::generate);
     let now = server.clock().now();
-    let client = Client { secrets: secret.iter().map(Secret::hash).collect(), created_at: now, ..client };
+    let kept = secret.as_ref().map(|secret| ClientSecret::new(secret.hash(), None, now));
+    let client = Client { secrets: kept.iter().cloned().collect(), created_at: now, ..client };
     let event = |name| AuditEvent::new(now, name, Actor::Operator, Origin::default()).of_client(&client.id);
     let insert = InsertClient { client: client.clone(), event: event(AuditName::ClientCreated) };
     if server.store().write(insert).await? == Saved::Conflict {
         let update = UpdateClient { client: client.clone(), event: event(AuditName::ClientUpdated) };
         server.store().write(update).await?;
-        if let Some(secret) = &secret {
-            let (client_id, hash) = (client.id.clone(), secret.hash());
-            let rotate = RotateClientSecret { client_id, hash, sealed: None, event: event(AuditName::ClientSecretRotated) };
+        if let Some(secret) = kept {
+            let (client_id, former) = (client.id.clone(), Former::EndNow);
+            let event = event(AuditName::ClientSecretRotated).with("ends_at", now.to_string());
+            let rotate = RotateClientSecret { client_id, secret, former, event };
             server.store().write(rotate).await?;
         }
     }

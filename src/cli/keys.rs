@@ -1,5 +1,7 @@
 //! `grantor keys`
 
+mod rewrap;
+
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
@@ -19,12 +21,15 @@ use crate::{
 #[command(after_help = "\
 Examples:
   grantor keys list
-  grantor keys rotate")]
+  grantor keys rotate
+  grantor keys rewrap                another master key")]
 pub(super) enum Command {
     /// List the signing keys, their times, and what the server will do with them
     List(List),
     /// Replace the signing keys
     Rotate(Rotate),
+    /// Seal everything under another master key
+    Rewrap(rewrap::RewrapKeys),
 }
 
 #[derive(Args)]
@@ -61,6 +66,7 @@ impl Command {
         match self {
             Self::List(list) => list.run().await,
             Self::Rotate(rotate) => rotate.run().await,
+            Self::Rewrap(rewrap) => rewrap.run().await,
         }
     }
 }

@@ -86,7 +86,7 @@ enum Command {
     /// Register and change APIs (resources)
     #[command(subcommand)]
     Resource(resource::Command),
-    /// List and rotate signing keys
+    /// List and rotate signing keys, change the master key
     #[command(subcommand)]
     Keys(keys::Command),
     /// Show what happened that matters to security
@@ -133,7 +133,7 @@ async fn with_server_of<T>(mut config: Config, work: impl AsyncFnOnce(&Server) -
     // Such a command writes once: it needs no pool.
     config.database.max_connections = 2;
     telemetry::begin_quietly(&config);
-    let server = Server::for_a_command(config, Clock::system()).await?;
+    let server = Box::pin(Server::for_a_command(config, Clock::system())).await?;
     let done = work(&server).await;
     server.close().await;
     done
@@ -203,8 +203,8 @@ pub fn run() -> ExitCode {
 impl Command {
     async fn run(self) -> Result<(), Failure> {
         match self {
-            Self::Serve(serve) => serve.run().await,
-            Self::Demo(demo) => demo.run().await,
+            Self::Serve(serve) => Box::pin(serve.run()).await,
+            Self::Demo(demo) => Box::pin(demo.run()).await,
             Self::Migrate(migrate) => migrate.run().await,
             Self::Backup(backup) => backup.run().await,
             Self::Restore(restore) => restore.run().await,

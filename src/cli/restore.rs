@@ -15,7 +15,7 @@ use crate::{
     backup::{self, Issued, Restored, Summary},
     clock::Clock,
     config::Config,
-    server,
+    sealing,
     store::{FirstStart, Migrations, Store, transfer::Occupied},
     telemetry,
 };
@@ -57,15 +57,15 @@ impl Restore {
             Some("-") => Box::new(stdin()),
             _ => Box::new(File::open(&self.file).with_context(|| format!("{} cannot be read", self.file.display()))?),
         };
-        let master_key = server::known_master_key(&config)?;
+        let master_keys = sealing::given(&config, true)?;
         if self.check {
-            let summary = backup::check(source, &master_key).map_err(anyhow::Error::new)?;
+            let summary = backup::check(source, &master_keys).map_err(anyhow::Error::new)?;
             return told_of_check(&summary, self.common.json);
         }
         let first_start = FirstStart::begin(&config).await.map_err(anyhow::Error::new)?;
         let occupied = if self.replace { Occupied::Replace } else { Occupied::Refuse };
         let issued = if self.keep_grants { Issued::Stays } else { Issued::Ends };
-        let restored = backup::restore(source, &config.database_url, &master_key, &Clock::system(), occupied, issued).await;
+        let restored = backup::restore(source, &config.database_url, &master_keys, &Clock::system(), occupied, issued).await;
         let restored = restored.map_err(anyhow::Error::new)?;
         // A backup of an earlier schema is migrated now.
         Store::open(&config, Migrations::Apply).await.map_err(anyhow::Error::new)?.close().await;

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     jose::{ClientKeys, Jws, Unverified, verify_with_secrets},
     oauth::{Client, JwsAlgorithm, client::Trust},
-    secret::Secret,
+    secret::{Sealed, Secret},
     server::Server,
 };
 
@@ -45,8 +45,8 @@ async fn verify_by_uri<T: DeserializeOwned>(server: &Server, trust: Trust, uri: 
     }
 }
 
-/// Those that were kept for this. A sealed one that does not open was not sealed for this client.
+/// Those that were kept for this and have not ended. A sealed one that does not open was not sealed for this client.
 fn secrets(server: &Server, client: &Client) -> Vec<Secret> {
-    let open = |sealed: &Vec<u8>| server.master_key().open_client_secret(client.id.as_str(), sealed);
-    client.sealed_secrets.values().filter_map(open).collect()
+    let open = |sealed: &Sealed| server.master_keys().open_client_secret(client.id.as_str(), sealed);
+    client.valid_secrets(server.clock().now()).filter_map(|secret| secret.sealed.as_ref()).filter_map(open).collect()
 }

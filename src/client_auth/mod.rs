@@ -16,6 +16,7 @@ use client_assertion::ClientAssertion;
 use http::{HeaderMap, header::AUTHORIZATION};
 
 use crate::{
+    clock::Timestamp,
     error::Result,
     oauth::{Client, ClientId, ErrorCode, OAuthError, Params, client::ClientType, client_auth_method::ClientAuthMethod},
     secret::Secret,
@@ -49,7 +50,7 @@ pub(crate) async fn authenticate(server: &Server, headers: &HeaderMap, params: &
     let Some(client) = server.client(&client_id).await? else { return Err(invalid_client().into()) };
     check_method(&client, presented.method())?;
     let is_proved = match &presented {
-        Presented::Secret(_, Credentials { secret: Some(secret), .. }) => proves(&client, secret),
+        Presented::Secret(_, Credentials { secret: Some(secret), .. }) => proves(&client, secret, server.clock().now()),
         Presented::Secret(_, Credentials { secret: None, .. }) => client.client_type == ClientType::Public,
         Presented::Assertion(assertion) => {
             assertion.check(server, &client).await?;
@@ -125,8 +126,8 @@ fn other_method(registered: ClientAuthMethod) -> OAuthError {
 }
 
 /// Compares with every valid secret, so that the time does not tell which one is close.
-fn proves(client: &Client, secret: &Secret) -> bool {
-    client.secrets.iter().fold(false, |proved, hash| proved | hash.matches(secret.expose()))
+fn proves(client: &Client, secret: &Secret, now: Timestamp) -> bool {
+    client.valid_secrets(now).fold(false, |proved, kept| proved | kept.hash.matches(secret.expose()))
 }
 
 /// One answer for an unknown client, a disabled one and a wrong secret.

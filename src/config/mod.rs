@@ -50,6 +50,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub database_url: DatabaseUrl,
     pub master_key: MasterKeySource,
+    /// What it takes the place of, while that is so.
+    pub master_key_previous: Option<MasterKey>,
     /// Directives of `tracing_subscriber::EnvFilter`, known to parse.
     pub log: String,
     pub log_format: LogFormat,
@@ -104,6 +106,14 @@ impl Config {
                 MasterKeySource::File(PathBuf::new())
             }
         };
+        let previous = (settings.master_key_previous.take(), settings.master_key_previous_file.take());
+        let master_key_previous = value_or_file("master_key_previous", previous.0, previous.1, &mut given, &mut mistakes);
+        if let (MasterKeySource::Given(key), Some(previous)) = (&master_key, &master_key_previous)
+            && key == previous
+            && let Some(said) = given.get("master_key_previous").or_else(|| given.get("master_key_previous_file"))
+        {
+            mistakes.push(said.mistake("is the same key as master_key: give the new one as master_key, or remove this"));
+        }
         let gave_way = combinations::check(&mut settings, issuer.as_ref(), &given, &mut mistakes);
 
         let Some(issuer) = issuer.filter(|_| mistakes.is_empty()) else { return Err(mistakes) };
@@ -148,6 +158,7 @@ impl Config {
             data_dir,
             database_url,
             master_key,
+            master_key_previous,
             log,
             log_format,
             database,

@@ -57,6 +57,14 @@ pub(super) struct Settings {
     #[config(deserialize_with = path)]
     pub master_key_file: Option<PathBuf>,
 
+    /// The `master_key` of before, while `grantor keys rewrap` puts another in its place: until that is done, what either sealed is opened.
+    #[config(deserialize_with = parsed)]
+    pub master_key_previous: Option<MasterKey>,
+
+    /// A file that holds the `master_key_previous`. It must exist.
+    #[config(deserialize_with = path)]
+    pub master_key_previous_file: Option<PathBuf>,
+
     /// What to log: `error`, `warn`, `info`, `debug` or `trace`, or directives such as `info,grantor=debug`.
     #[config(default = "info", deserialize_with = log_directives)]
     pub log: String,

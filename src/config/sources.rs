@@ -84,7 +84,7 @@ impl Given {
     pub fn shown(&self) -> toml::Value {
         match (self.leaf.field.name, self.value.as_str()) {
             ("database_url", Some(text)) => database_url::masked(text).into(),
-            ("database_url" | "master_key", _) => "***".into(),
+            ("database_url" | "master_key" | "master_key_previous", _) => "***".into(),
             _ => self.value.clone(),
         }
     }

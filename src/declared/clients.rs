@@ -14,11 +14,11 @@ use crate::{
     oauth::{
         Client, ClientId,
         client::{ClientType, Contradiction, RefreshRotation, Trust},
+        client_secret::ClientSecret,
         registration,
     },
     secret::SecretHash,
     server::Server,
-    store::client_secrets::KeptSecret,
 };
 
 /// Adds what is to be done about clients.
@@ -77,7 +77,7 @@ fn created(declared: &Client) -> Change {
     change
 }
 
-fn changed(declared: &Client, known: &Client, kept: &[KeptSecret]) -> Option<Change> {
+fn changed(declared: &Client, known: &Client, kept: &[ClientSecret]) -> Option<Change> {
     let action = if known.declared_in.is_some() { Action::Updated } else { Action::Adopted };
     let mut after = Client {
         trust: known.trust,
@@ -110,16 +110,18 @@ fn changed(declared: &Client, known: &Client, kept: &[KeptSecret]) -> Option<Cha
     Some(change)
 }
 
-/// The secrets of the file are the only ones; without any, those of the command line stay.
-fn change_secrets(change: &mut Change, after: &Client, kept: &[KeptSecret]) {
-    let declared = &after.secrets;
-    let is_kept = |hash: &SecretHash| kept.iter().any(|kept| kept.is_declared && kept.hash == *hash);
-    let ended = kept.iter().filter(|kept| !declared.contains(&kept.hash)).count();
-    let step = Step::DeclareSecrets(after.id.clone(), declared.clone());
+/// The secrets of the file are the only ones, or those of before end after a while; without any, those of the command line stay.
+fn change_secrets(change: &mut Change, after: &Client, kept: &[ClientSecret]) {
+    let declared: Vec<_> = after.secrets.iter().map(|secret| secret.hash.clone()).collect();
+    let is_kept = |hash: &SecretHash| kept.iter().any(|kept| kept.is_declared && kept.hash == *hash && kept.ends_at.is_none());
+    // What ends by itself was told of when it was given its end.
+    let stays = |kept: &ClientSecret| kept.ends_at.is_some() && !after.secret_overlap.is_zero();
+    let ended = kept.iter().filter(|kept| !declared.contains(&kept.hash) && !stays(kept)).count();
+    let step = Step::DeclareSecrets(after.id.clone(), declared.clone(), after.secret_overlap);
     if declared.is_empty() {
         if kept.iter().any(|kept| kept.is_declared) {
             change.notes.push(format!(
-                "its secret is no longer declared, and stays valid: run 'grantor client rotate-secret {}' twice to end it",
+                "its secret is no longer declared, and stays valid: run 'grantor client rotate-secret {} --now' to end it",
                 after.id
             ));
             change.steps.push(step);
@@ -127,6 +129,9 @@ fn change_secrets(change: &mut Change, after: &Client, kept: &[KeptSecret]) {
     } else if ended > 0 || !declared.iter().all(is_kept) {
         let added = declared.iter().filter(|hash| !kept.iter().any(|kept| kept.hash == **hash)).count();
         let ((name, removed), (_, added)) = (secrets(ended), secrets(added));
+        if ended > 0 && !after.secret_overlap.is_zero() {
+            change.notes.push("the secret of before stays valid for client_secret_overlap".to_owned());
+        }
         if ended > 0 || !added.is_empty() {
             change.fields.push(Field { name, removed, added });
         }

@@ -1,5 +1,7 @@
 //! One write of a plan.
 
+use std::time::Duration;
+
 use anyhow::bail;
 use uuid::Uuid;
 
@@ -12,7 +14,7 @@ use crate::{
     server::Server,
     store::{
         Saved,
-        client_secrets::DeclareClientSecrets,
+        client_secrets::{DeclareClientSecrets, Former},
         clients::{InsertClient, SetClientDisabled, UpdateClient},
         people::{DisablePerson, InsertPerson, Person, SetInitialPassword, UpdatePerson},
         resources::{InsertResource, UpdateResource},
@@ -22,7 +24,7 @@ use crate::{
 pub(crate) enum Step {
     InsertClient(Box<Client>),
     UpdateClient(Box<Client>),
-    DeclareSecrets(ClientId, Vec<SecretHash>),
+    DeclareSecrets(ClientId, Vec<SecretHash>, Duration),
     DisableClient(ClientId),
     InsertPerson(Box<Person>, Option<NewPassword>),
     UpdatePerson(Box<Person>),
@@ -62,7 +64,8 @@ impl Step {
         };
         let saved = match self {
             Self::InsertClient(client) => {
-                let client = Client { created_at: server.clock().now(), ..Client::clone(client) };
+                let mut client = Client { created_at: server.clock().now(), ..Client::clone(client) };
+                client.secrets.iter_mut().for_each(|secret| secret.created_at = client.created_at);
                 let event = event(AuditName::ClientCreated).of_client(&client.id);
                 store.write(InsertClient { client, event }).await?
             }
@@ -70,10 +73,12 @@ impl Step {
                 let event = event(AuditName::ClientUpdated).of_client(&client.id);
                 store.write(UpdateClient { client: Client::clone(client), event }).await?
             }
-            Self::DeclareSecrets(client_id, hashes) => {
+            Self::DeclareSecrets(client_id, hashes, overlap) => {
                 let name = if hashes.is_empty() { AuditName::ClientUpdated } else { AuditName::ClientSecretRotated };
                 let event = event(name).of_client(client_id);
-                store.write(DeclareClientSecrets { client_id: client_id.clone(), hashes: hashes.clone(), event }).await?;
+                let former = if overlap.is_zero() { Former::EndNow } else { Former::EndAt(event.at.after(*overlap)) };
+                let (client_id, hashes) = (client_id.clone(), hashes.clone());
+                store.write(DeclareClientSecrets { client_id, hashes, former, event }).await?;
                 Saved::Done
             }
             Self::DisableClient(client_id) => {

@@ -63,12 +63,12 @@ impl Pending {
 
     fn sealed(&self, server: &Server, request: Content) -> Result<String> {
         let sealed = Sealed { asked_at: self.asked_at, chosen: self.chosen, request };
-        Ok(server.master_key().seal_authorization_request(&serde_json::to_vec(&sealed).map_err(Error::internal)?))
+        Ok(server.root_key().seal_authorization_request(&serde_json::to_vec(&sealed).map_err(Error::internal)?))
     }
 
     /// Opens what [`Pending::seal`] made.
     pub(crate) async fn open(server: &Server, sealed: &str) -> Result<Result<Self, Stale>> {
-        let opened = server.master_key().open_authorization_request(sealed);
+        let opened = server.root_key().open_authorization_request(sealed);
         let Some(Sealed { asked_at, chosen, request }) = opened.and_then(|bytes| serde_json::from_slice(&bytes).ok()) else {
             return Ok(Err(Stale));
         };

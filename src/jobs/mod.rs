@@ -50,8 +50,8 @@ pub async fn run_due(server: &Server) {
 }
 
 async fn maintain(server: &Server) {
-    run(server, Job::PurgeExpired, purge_expired::run(server)).await;
-    run(server, Job::RotateKeys, rotate_keys::run(server)).await;
+    run(server, Job::PurgeExpired, Box::pin(purge_expired::run(server))).await;
+    run(server, Job::RotateKeys, Box::pin(rotate_keys::run(server))).await;
 }
 
 async fn tell_of_logouts(server: &Server, trust: Trust) {

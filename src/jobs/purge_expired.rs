@@ -9,6 +9,7 @@ use crate::{
     store::{
         Swapped,
         audit_events::ForgetEvents,
+        client_secrets::ForgetEndedSecrets,
         jobs::{FinishJob, LeaseJob},
         purge::{Expiring, Purge, Purged},
         throttles::{EvictThrottles, MOST_ROWS},
@@ -39,6 +40,7 @@ pub(crate) async fn run(server: &Server) -> Result<()> {
     }
     let kept_since = now.before(server.config().audit.retention);
     while server.store().write(ForgetEvents { before: kept_since }).await? == Purged::OneBatch {}
+    while server.store().write(ForgetEndedSecrets { ended_before: expired_before }).await? == Purged::OneBatch {}
     registration::delete_unused(server).await?;
     while server.store().write(EvictThrottles { most: MOST_ROWS }).await? == Purged::OneBatch {}
     server.store().write(FinishJob { name: NAME, node, now: server.clock().now() }).await

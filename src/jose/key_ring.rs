@@ -17,7 +17,7 @@ use crate::{
     clock::{Clock, Timestamp},
     error::{Error, Result},
     oauth::Document,
-    secret::{MacKey, MasterKey},
+    secret::{MacKey, MasterKeys},
     store::{
         Store,
         keys::{SIGNATURE, StoredKey},
@@ -55,7 +55,7 @@ struct Member {
 /// The keys of this server.
 pub(crate) struct KeyRing {
     store: Store,
-    master_key: Arc<MasterKey>,
+    master_keys: Arc<MasterKeys>,
     clock: Clock,
     schedule: Schedule,
     /// What access tokens are signed with, in this order of preference.
@@ -69,17 +69,17 @@ impl KeyRing {
     /// Loads the keys, and signs once with each: the first random number of a process is slow, and a bad key shows.
     pub(crate) async fn load(
         store: Store,
-        master_key: Arc<MasterKey>,
+        master_keys: Arc<MasterKeys>,
         clock: Clock,
         schedule: Schedule,
         access_token_algorithms: Vec<Algorithm>,
     ) -> Result<Self> {
-        let keys = Keys::load(&store, &master_key, clock.now(), None).await?;
+        let keys = Keys::load(&store, &master_keys, clock.now(), None).await?;
         for member in &keys.signing {
             member.key.test(member.algorithm)?;
         }
         let current = RwLock::new(Arc::new(keys));
-        Ok(Self { store, master_key, clock, schedule, access_token_algorithms, current, reloading: Mutex::default() })
+        Ok(Self { store, master_keys, clock, schedule, access_token_algorithms, current, reloading: Mutex::default() })
     }
 
     /// The key that signs access tokens now: of the algorithm that is asked for, else of the selected one, or of the one before
@@ -126,7 +126,7 @@ impl KeyRing {
             return Ok(if member.stored.is_withdrawn() { None } else { member.key.verify(member.algorithm, token) });
         }
         let Some(former) = self.store.former_key(kid).await?.filter(|former| !former.is_withdrawn()) else { return Ok(None) };
-        let public_jwk = unseal(&self.master_key, &former)?;
+        let public_jwk = unseal(&self.master_keys, &former)?;
         Ok(Algorithm::parse(&former.algorithm).and_then(|algorithm| verify_by_jwk(algorithm, &public_jwk, token)))
     }
 
@@ -182,7 +182,7 @@ impl KeyRing {
         if self.is_fresh(&keys) {
             return Ok(keys);
         }
-        match Keys::load(&self.store, &self.master_key, self.clock.now(), Some(&keys)).await {
+        match Keys::load(&self.store, &self.master_keys, self.clock.now(), Some(&keys)).await {
             Ok(loaded) => {
                 let loaded = Arc::new(loaded);
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&loaded);
@@ -228,7 +228,7 @@ impl Keys {
     }
 
     /// Reads the rows; what was parsed before is not parsed again.
-    async fn load(store: &Store, master_key: &MasterKey, now: Timestamp, before: Option<&Self>) -> Result<Self> {
+    async fn load(store: &Store, master_keys: &MasterKeys, now: Timestamp, before: Option<&Self>) -> Result<Self> {
         let (mut signing, mut macs, mut pairwise_subject) = (Vec::new(), Vec::new(), None);
         for stored in store.keys().await? {
             if stored.purpose == SIGNATURE {
@@ -237,16 +237,16 @@ impl Keys {
                     .ok_or_else(|| Error::internal(format!("the key {} has an unknown algorithm", stored.kid)))?;
                 let key = match known {
                     Some(member) => Arc::clone(&member.key),
-                    None => Arc::new(SigningKey::from_pkcs8(algorithm, &unseal(master_key, &stored)?)?),
+                    None => Arc::new(SigningKey::from_pkcs8(algorithm, &unseal(master_keys, &stored)?)?),
                 };
                 if key.kid != stored.kid {
                     return Err(Error::internal(format!("the key {} is not the one that its row names", stored.kid)));
                 }
                 signing.push(Member { algorithm, key, stored });
             } else if let Some(number) = stored.kid.strip_prefix(REFRESH_TOKEN_MAC_KID).and_then(|number| number.parse().ok()) {
-                macs.push((number, Arc::new(MacKey::new(&unseal(master_key, &stored)?))));
+                macs.push((number, Arc::new(MacKey::new(&unseal(master_keys, &stored)?))));
             } else if stored.kid == PAIRWISE_SUBJECT_KID {
-                pairwise_subject = Some(Arc::new(MacKey::new(&unseal(master_key, &stored)?)));
+                pairwise_subject = Some(Arc::new(MacKey::new(&unseal(master_keys, &stored)?)));
             }
         }
         let jwks = jwks(&signing, now);
@@ -259,10 +259,13 @@ fn jwks(signing: &[Member], now: Timestamp) -> Document {
     Document::new(json!({ "keys": published }).to_string())
 }
 
-fn unseal(master_key: &MasterKey, stored: &StoredKey) -> Result<zeroize::Zeroizing<Vec<u8>>> {
-    master_key
-        .open_stored_key(&stored.kid, &stored.sealed)
-        .ok_or_else(|| Error::internal(format!("the key {} cannot be opened with this master key", stored.kid)))
+fn unseal(master_keys: &MasterKeys, stored: &StoredKey) -> Result<zeroize::Zeroizing<Vec<u8>>> {
+    master_keys.open_stored_key(&stored.kid, &stored.sealed).ok_or_else(|| {
+        let (kid, given) = (&stored.kid, master_keys.names());
+        Error::internal(format!(
+            "the key {kid} cannot be opened with this master key, {given}: if that was changed since this server started, restart it with the new one"
+        ))
+    })
 }
 
 /// The name of the MAC key of this number.

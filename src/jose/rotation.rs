@@ -13,12 +13,13 @@ use crate::{
     clock::{Clock, Timestamp},
     config::Config,
     error::{Error, Result},
-    secret::{self, MasterKey},
+    sealing,
+    secret::{self, MasterKey, MasterKeys, Sealed},
     store::{
         Store, Swapped,
         keys::{
-            DropPrivateKey, ForgetKeys, InsertKeys, Lengthen, PAIRWISE_SUBJECT_MAC, REFRESH_TOKEN_MAC, RotateKeys, SIGNATURE, StoredKey,
-            Succession, WithdrawKeys,
+            DropPrivateKey, ForgetKeys, InsertKeys, Lengthen, PAIRWISE_SUBJECT_MAC, REFRESH_TOKEN_MAC, ROOT, RotateKeys, SIGNATURE,
+            StoredKey, Succession, WithdrawKeys,
         },
         settings::{ACCESS_TOKEN_ALGS, ChangeSetting, LONGEST_ACCESS_TOKEN_TTL, REGISTERED_ALGS},
     },
@@ -28,7 +29,7 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(crate) struct Rotation<'a> {
     pub store: &'a Store,
-    pub master_key: &'a MasterKey,
+    pub master_keys: &'a MasterKeys,
     pub config: &'a Config,
     pub clock: &'a Clock,
 }
@@ -45,7 +46,7 @@ pub(crate) enum Rotated {
     },
 }
 
-impl Rotation<'_> {
+impl<'a> Rotation<'a> {
     fn schedule(self) -> Schedule {
         Schedule::of(self.config)
     }
@@ -81,22 +82,37 @@ impl Rotation<'_> {
     pub(crate) async fn ensure_keys(self) -> Result<()> {
         let present = self.store.keys().await?;
         let is_first_start = !present.iter().any(|key| key.purpose == SIGNATURE);
-        let missing = self.in_use().await?.into_iter().filter(|algorithm| newest(&present, *algorithm).is_none());
-        let generated = generate(missing.collect()).await?;
+        let algorithms: Vec<Algorithm> =
+            self.in_use().await?.into_iter().filter(|algorithm| newest(&present, *algorithm).is_none()).collect();
+        let is_missing = |purpose: &str| !present.iter().any(|key| key.purpose == purpose);
+        if algorithms.is_empty() && ![REFRESH_TOKEN_MAC, PAIRWISE_SUBJECT_MAC, ROOT].into_iter().any(is_missing) {
+            return Ok(());
+        }
+        let generated = generate(algorithms).await?;
+        let master_key = self.sealing_key().await?;
         let now = self.clock.now();
         let signs_from = if is_first_start { now } else { self.schedule().signs_from(now) };
-        let mut missing = generated.into_iter().map(|key| self.stored(key, now, signs_from)).collect::<Result<Vec<_>>>()?;
+        let mut missing = generated.into_iter().map(|key| stored(master_key, key, now, signs_from)).collect::<Result<Vec<StoredKey>>>()?;
         for (purpose, kid) in [(REFRESH_TOKEN_MAC, mac_kid(1)), (PAIRWISE_SUBJECT_MAC, PAIRWISE_SUBJECT_KID.to_owned())] {
-            if !present.iter().any(|key| key.purpose == purpose) {
-                missing.push(self.new_mac_key(purpose, kid, now));
+            if is_missing(purpose) {
+                let sealed = master_key.seal_stored_key(&kid, &secret::random::<32>());
+                missing.push(unpublished(purpose, kid, "HS256", sealed, now));
             }
         }
-        if missing.is_empty() {
-            return Ok(());
+        if is_missing(ROOT) {
+            // What an earlier version derived from the master key stays as it was (decision 0026).
+            let root = if is_first_start { secret::random::<32>() } else { *master_key.inherited_root() };
+            let sealed = master_key.seal_stored_key(sealing::ROOT_KID, &root);
+            missing.push(unpublished(ROOT, sealing::ROOT_KID.to_owned(), "HKDF-SHA256", sealed, now));
         }
         let kids: Vec<&str> = missing.iter().map(|key| key.kid.as_str()).collect();
         let event = AuditEvent::new(now, AuditName::KeysCreated, Actor::Server, Origin::default()).with("kids", kids);
         self.store.write(InsertKeys { keys: missing, event }).await
+    }
+
+    /// Asked for when something is to be sealed: it may change while the server runs.
+    async fn sealing_key(self) -> Result<&'a MasterKey> {
+        sealing::in_force(self.store, self.master_keys).await
     }
 
     /// Notes which algorithm this server signs access tokens with. Answers with all that ever were, the latest first: one
@@ -140,8 +156,9 @@ impl Rotation<'_> {
     pub(crate) async fn withdraw(self) -> Result<Timestamp> {
         let present = self.store.keys().await?;
         let generated = generate(self.algorithms(&present).await?).await?;
+        let master_key = self.sealing_key().await?;
         let now = self.clock.now();
-        let new = generated.into_iter().map(|key| self.stored(key, now, now)).collect::<Result<Vec<_>>>()?;
+        let new = generated.into_iter().map(|key| stored(master_key, key, now, now)).collect::<Result<Vec<_>>>()?;
         let withdrawn = present.iter().filter(|key| key.is_published(now)).map(|key| key.kid.clone()).collect::<Vec<_>>();
         let event = AuditEvent::new(now, AuditName::KeysRotated, Actor::Operator, Origin::default())
             .with("signs_from", now.to_string())
@@ -183,7 +200,7 @@ impl Rotation<'_> {
         }
         for key in due.drop_private {
             let public_jwk = serde_json::to_vec(&key.public_jwk).map_err(Error::internal)?;
-            let sealed_public_jwk = self.master_key.seal_stored_key(&key.kid, &public_jwk);
+            let sealed_public_jwk = self.sealing_key().await?.seal_stored_key(&key.kid, &public_jwk);
             self.store.write(DropPrivateKey { kid: key.kid.clone(), sealed_public_jwk }).await?;
         }
         if due.forget {
@@ -225,10 +242,11 @@ impl Rotation<'_> {
     async fn replace(self, planned: Vec<Planned<'_>>, actor: Actor) -> Result<Option<Timestamp>> {
         let schedule = self.schedule_with_resources().await?;
         let generated = generate(planned.iter().filter(|plan| plan.goes_on).map(|plan| plan.algorithm).collect()).await?;
+        let master_key = self.sealing_key().await?;
         // Generating took its time: caches are given theirs from when the keys are there.
         let now = self.clock.now();
         let signs_from = schedule.signs_from(now);
-        let mut successors = generated.into_iter().map(|key| self.stored(key, now, signs_from));
+        let mut successors = generated.into_iter().map(|key| stored(master_key, key, now, signs_from));
         let mut successions = Vec::new();
         for plan in planned {
             let successor = if plan.goes_on { successors.next().transpose()? } else { None };
@@ -242,37 +260,29 @@ impl Rotation<'_> {
             Swapped::Missed => Ok(None),
         }
     }
+}
 
-    fn stored(self, generated: Generated, now: Timestamp, signs_from: Timestamp) -> Result<StoredKey> {
-        let Generated { algorithm, pkcs8, key } = generated;
-        let public_jwk = serde_json::to_value(&key.jwk).map_err(Error::internal)?;
-        Ok(StoredKey {
-            sealed: self.master_key.seal_stored_key(&key.kid, &pkcs8),
-            kid: key.kid,
-            purpose: SIGNATURE.to_owned(),
-            algorithm: algorithm.as_str().to_owned(),
-            public_jwk: Some(public_jwk),
-            created_at: now,
-            published_at: now,
-            signs_from,
-            signs_until: None,
-            removed_at: None,
-        })
-    }
+/// A signing key as it is kept.
+fn stored(master_key: &MasterKey, generated: Generated, now: Timestamp, signs_from: Timestamp) -> Result<StoredKey> {
+    let Generated { algorithm, pkcs8, key } = generated;
+    let public_jwk = serde_json::to_value(&key.jwk).map_err(Error::internal)?;
+    let sealed = master_key.seal_stored_key(&key.kid, &pkcs8);
+    Ok(StoredKey { public_jwk: Some(public_jwk), signs_from, ..unpublished(SIGNATURE, key.kid, algorithm.as_str(), sealed, now) })
+}
 
-    fn new_mac_key(self, purpose: &str, kid: String, now: Timestamp) -> StoredKey {
-        StoredKey {
-            sealed: self.master_key.seal_stored_key(&kid, &secret::random::<32>()),
-            kid,
-            purpose: purpose.to_owned(),
-            algorithm: "HS256".to_owned(),
-            public_jwk: None,
-            created_at: now,
-            published_at: now,
-            signs_from: now,
-            signs_until: None,
-            removed_at: None,
-        }
+/// A key that is this server's alone.
+fn unpublished(purpose: &str, kid: String, algorithm: &str, sealed: Sealed, now: Timestamp) -> StoredKey {
+    StoredKey {
+        kid,
+        purpose: purpose.to_owned(),
+        algorithm: algorithm.to_owned(),
+        public_jwk: None,
+        sealed,
+        created_at: now,
+        published_at: now,
+        signs_from: now,
+        signs_until: None,
+        removed_at: None,
     }
 }
 

@@ -187,7 +187,7 @@ mod tests {
             purpose: SIGNATURE.to_owned(),
             algorithm: "ES256".to_owned(),
             public_jwk: None,
-            sealed: Vec::new(),
+            sealed: Vec::new().into(),
             created_at: published_at,
             published_at,
             signs_from,

@@ -1,12 +1,13 @@
 //! What is known about a client (OAuth 2.1 §2).
 
-use std::{collections::HashMap, fmt};
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     client_auth_method::ClientAuthMethod,
     client_metadata::ClientMetadata,
+    client_secret::ClientSecret,
     error::{ErrorCode, OAuthError},
     grant_type::GrantType,
     jws_algorithm::JwsAlgorithm,
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    secret::{self, MasterKey, Secret, SecretHash},
+    secret::{self, MasterKey, Sealed, Secret},
 };
 
 /// A client identifier (OAuth 2.1 §2.2): printable ASCII, and never the form of a person's id.
@@ -177,9 +178,9 @@ pub struct Client {
     pub trust: Trust,
     pub refresh_rotation: RefreshRotation,
     /// At most two, to change a secret without an outage.
-    pub secrets: Vec<SecretHash>,
-    /// Those of them that key a MAC, sealed, by their hash.
-    pub sealed_secrets: HashMap<SecretHash, Vec<u8>>,
+    pub secrets: Vec<ClientSecret>,
+    /// How long a secret stays valid that its file gave and gives no more. Of declarations alone, and not kept.
+    pub secret_overlap: Duration,
     pub created_at: Timestamp,
     pub disabled_at: Option<Timestamp>,
     /// What was issued earlier is void.
@@ -193,6 +194,9 @@ pub struct Client {
     /// Rises with every change of its registration.
     pub revision: i64,
 }
+
+/// The longest time that a secret may stay valid beside the one that took its place: longer ones are forgotten about.
+pub const LONGEST_OVERLAP: Duration = Duration::from_hours(24 * 365);
 
 /// Why a registration makes no sense; the message says what to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -245,7 +249,7 @@ impl Client {
             trust: Trust::Operator,
             refresh_rotation: RefreshRotation::Rotate,
             secrets: Vec::new(),
-            sealed_secrets: HashMap::new(),
+            secret_overlap: Duration::ZERO,
             created_at: Timestamp::from_micros(0),
             disabled_at: None,
             tokens_not_before: None,
@@ -364,17 +368,18 @@ impl Client {
     }
 
     /// The form of a secret that the store needs beside its hash, if this client keys a MAC with it.
-    pub fn sealed(&self, secret: &Secret, master_key: &MasterKey) -> Option<Vec<u8>> {
+    fn sealed(&self, secret: &Secret, master_key: &MasterKey) -> Option<Sealed> {
         self.metadata.has_mac_secret().then(|| master_key.seal_client_secret(self.id.as_str(), secret))
     }
 
-    /// Adds a secret in the forms in which it is kept.
-    pub fn add_secret(&mut self, secret: &Secret, master_key: &MasterKey) {
-        let hash = secret.hash();
-        if let Some(sealed) = self.sealed(secret, master_key) {
-            self.sealed_secrets.insert(hash.clone(), sealed);
-        }
-        self.secrets.push(hash);
+    /// A secret in the forms in which it is kept.
+    pub fn kept(&self, secret: &Secret, master_key: &MasterKey, now: Timestamp) -> ClientSecret {
+        ClientSecret::new(secret.hash(), self.sealed(secret, master_key), now)
+    }
+
+    /// The secrets that the client may use.
+    pub fn valid_secrets(&self, now: Timestamp) -> impl Iterator<Item = &ClientSecret> {
+        self.secrets.iter().filter(move |secret| secret.is_valid(now))
     }
 
     /// Whether the operator gives the client this claim, whatever the scope.

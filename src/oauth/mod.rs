@@ -7,6 +7,7 @@ pub mod claims_request;
 pub mod client;
 pub mod client_auth_method;
 pub mod client_metadata;
+pub mod client_secret;
 pub mod document;
 pub mod email;
 pub mod error;

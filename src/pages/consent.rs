@@ -89,14 +89,14 @@ impl Shown {
 
     /// The value of the field `bound`.
     fn bind(&self, server: &Server, session: &BrowserSession, resumed: &Resumed) -> String {
-        let mac = server.master_key().bind_consent_form(&self.parts(session, resumed));
+        let mac = server.root_key().bind_consent_form(&self.parts(session, resumed));
         format!("{mac}.{}", BASE64_URL_SAFE_NO_PAD.encode(&self.0))
     }
 
     fn read(server: &Server, session: &BrowserSession, resumed: &Resumed, bound: &str) -> Option<Self> {
         let (mac, shown) = bound.split_once('.')?;
         let shown = Self(String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(shown).ok()?).ok()?);
-        server.master_key().consent_form_is_bound(&shown.parts(session, resumed), mac).then_some(shown)
+        server.root_key().consent_form_is_bound(&shown.parts(session, resumed), mac).then_some(shown)
     }
 
     fn parts<'a>(&'a self, session: &'a BrowserSession, resumed: &'a Resumed) -> [&'a [u8]; 4] {

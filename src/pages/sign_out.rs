@@ -84,7 +84,7 @@ pub(crate) async fn post(
     let page = page.in_one_of(request.ui_locales());
     if let Some(session) = &browser.session {
         let sealed = form.get("request").unwrap_or_default();
-        if !server.master_key().consent_form_is_bound(&parts(session, sealed), form.get("bound").unwrap_or_default()) {
+        if !server.root_key().consent_form_is_bound(&parts(session, sealed), form.get("bound").unwrap_or_default()) {
             return Err(PageError::of(ErrorKind::OtherAccount));
         }
     }
@@ -118,7 +118,7 @@ async fn ask(server: &Server, page: &Page, session: &BrowserSession, request: &L
         app: request.client.as_ref().map(|client| client.name.as_str()),
         person: person.as_ref().map_or("", |person| &person.email),
         returns_to: request.way_back().map(WayBack::display_host),
-        bound: &server.master_key().bind_consent_form(&parts(session, &sealed)),
+        bound: &server.root_key().bind_consent_form(&parts(session, &sealed)),
         request: &sealed,
         remedy,
     };

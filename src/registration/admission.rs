@@ -59,7 +59,7 @@ pub(crate) async fn admit(server: &Server, token: Option<&str>, origin: Origin) 
         return Ok(Some(Ok(Admitted { token: Some(known.id), network: None })));
     }
     let address = telling(server.config().throttle.by_address, origin.address);
-    let network = address.map(|address| server.master_key().throttle_key("registrations of", &site(address).to_string()));
+    let network = address.map(|address| server.root_key().throttle_key("registrations of", &site(address).to_string()));
     Ok(Some(count(server, address).await?.map(|()| Admitted { token: None, network })))
 }
 
@@ -75,7 +75,7 @@ fn site(address: IpAddr) -> IpAddr {
 async fn count(server: &Server, address: Option<IpAddr>) -> Result<Result<(), Wait>> {
     let config = &server.config().registration;
     let name = address.map_or_else(|| "-".to_owned(), |address| network(address).to_string());
-    let parties = Parties { account: None, network: server.master_key().throttle_key("registration", &name) };
+    let parties = Parties { account: None, network: server.root_key().throttle_key("registration", &name) };
     // There is room while what the earlier ones cost is not yet forgotten for all places but one.
     let charge = Charge { cost: config.address_delay, limit: config.address_delay * (config.address_clients - 1) };
     let charges = Rows { network: Some(charge), ..Rows::default() };

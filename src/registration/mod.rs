@@ -10,6 +10,7 @@ use uuid::Uuid;
 pub(crate) use self::admission::{Admitted, Refused, admit};
 use crate::{
     audit::{Actor, AuditEvent, AuditName, Origin},
+    clock::Timestamp,
     error::{Error, Result},
     jose::ClientKeys,
     oauth::{
@@ -18,7 +19,7 @@ use crate::{
         client_metadata::{ClientMetadata, PkcePolicy},
         registration::{self, Rules, WrongMember},
     },
-    secret::{Secret, SecretHash},
+    secret::Secret,
     server::Server,
     store::{
         Swapped,
@@ -53,7 +54,7 @@ pub(crate) async fn register(server: &Server, admitted: Admitted, document: Map<
     blank.metadata.pkce = config.confidential_pkce;
     let mut client = read(server, blank, document)?;
     sector_identifier::verify(server, &client).await?;
-    let secret = give_secret(server, &mut client);
+    let secret = give_secret(server, &mut client).await?;
     let registration_access_token = Secret::generate();
     let verb = RegisterClient {
         registration_access_token: registration_access_token.hash(),
@@ -131,7 +132,7 @@ impl Managed {
     /// None, if the registration changed since it was read.
     async fn try_replace(&self, server: &Server, document: Map<String, Value>, origin: Origin) -> Result<Option<Registration>> {
         let before = &self.client;
-        check_identity(before, &document)?;
+        check_identity(before, &document, server.clock().now())?;
         let mut client = read(server, emptied(before, server), document)?;
         if sector_identifier::differs(before, &client) {
             sector_identifier::verify(server, &client).await?;
@@ -140,10 +141,9 @@ impl Managed {
             return Err(wrong("token_endpoint_auth_method", "must stay none, or stay another: a client's type never changes").into());
         }
         let keeps_secrets = kind_of_secret(&client) == kind_of_secret(before);
-        let secret = if keeps_secrets { None } else { give_secret(server, &mut client) };
+        let secret = if keeps_secrets { None } else { give_secret(server, &mut client).await? };
         let event = by_itself(server, AuditName::ClientUpdated, &client.id, origin);
-        let with_sealed = |hash: &SecretHash| (hash.clone(), client.sealed_secrets.get(hash).cloned());
-        let secrets = (!keeps_secrets).then(|| client.secrets.iter().map(with_sealed).collect());
+        let secrets = (!keeps_secrets).then(|| client.secrets.clone());
         let verb = ReplaceRegistration { update: UpdateClient { client: client.clone(), event }, secrets };
         if server.store().write(verb).await? == Swapped::Missed {
             return Ok(None);
@@ -191,11 +191,11 @@ fn most_scope<'a>(client: &'a Client, server: &'a Server) -> &'a Scope {
 }
 
 /// RFC 7592 §2.2: both must be those of the client, whoever has its token.
-fn check_identity(client: &Client, document: &Map<String, Value>) -> Result<(), OAuthError> {
+fn check_identity(client: &Client, document: &Map<String, Value>, now: Timestamp) -> Result<(), OAuthError> {
     if document.get("client_id").and_then(Value::as_str) != Some(client.id.as_str()) {
         return Err(wrong("client_id", "must be the one that is in the address"));
     }
-    let proves = |secret: &str| client.secrets.iter().fold(false, |proved, hash| proved | hash.matches(secret));
+    let proves = |secret: &str| client.valid_secrets(now).fold(false, |proved, kept| proved | kept.hash.matches(secret));
     match document.get("client_secret") {
         None | Some(Value::Null) => Ok(()),
         Some(secret) if secret.as_str().is_some_and(proves) => Ok(()),
@@ -238,10 +238,13 @@ fn kind_of_secret(client: &Client) -> (bool, bool) {
 }
 
 /// Gives a client the only secret that it has, if it needs one.
-fn give_secret(server: &Server, client: &mut Client) -> Option<Secret> {
+async fn give_secret(server: &Server, client: &mut Client) -> Result<Option<Secret>> {
     client.secrets.clear();
-    client.sealed_secrets.clear();
-    let secret = client.has_secrets().then(|| client.new_secret())?;
-    client.add_secret(&secret, server.master_key());
-    Some(secret)
+    if !client.has_secrets() {
+        return Ok(None);
+    }
+    let secret = client.new_secret();
+    let kept = client.kept(&secret, server.sealing_key().await?, server.clock().now());
+    client.secrets.push(kept);
+    Ok(Some(secret))
 }

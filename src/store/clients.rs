@@ -1,20 +1,19 @@
 //! `clients`.
 
-use std::collections::HashMap;
+use std::time::Duration;
 
 use sqlx::{FromRow, types::Json};
 
 use super::{
     Saved, Store, audit_events,
     backend::{Conn, Extent, Verb, read, run},
-    client_secrets::{insert_secret, release_secrets},
+    client_secrets::{SecretRow, insert_secret, release_secrets, select_secrets},
 };
 use crate::{
     audit::AuditEvent,
     clock::Timestamp,
     error::{Error, Result},
     oauth::{Client, ClientId, ClientMetadata, GrantType, RedirectUri, Resource, Scope, client::RefreshRotation},
-    secret::SecretHash,
 };
 
 #[derive(FromRow)]
@@ -38,13 +37,6 @@ pub(super) struct ClientRow {
     metadata: Json<ClientMetadata>,
     unused_until: Option<Timestamp>,
     revision: i64,
-}
-
-/// A secret as it is kept.
-#[derive(FromRow)]
-pub(super) struct SecretRow {
-    hash: Vec<u8>,
-    sealed: Option<Vec<u8>>,
 }
 
 impl ClientRow {
@@ -72,12 +64,10 @@ impl ClientRow {
             unused_until: self.unused_until,
             revision: self.revision,
             secrets: Vec::with_capacity(secrets.len()),
-            sealed_secrets: HashMap::new(),
+            secret_overlap: Duration::ZERO,
         };
         for row in secrets {
-            let hash = SecretHash::from_bytes(&row.hash).ok_or_else(|| nonsense("client_secrets.hash"))?;
-            client.sealed_secrets.extend(row.sealed.map(|sealed| (hash.clone(), sealed)));
-            client.secrets.push(hash);
+            client.secrets.push(row.into_secret(&client.id)?);
         }
         Ok(client)
     }
@@ -116,10 +106,9 @@ impl Store {
     /// A client with its secrets, enabled or not.
     pub(crate) async fn client(&self, id: &ClientId) -> Result<Option<Client>> {
         const CLIENT: &str = select_client!("WHERE id = $1");
-        const SECRETS: &str = "SELECT hash, sealed FROM client_secrets WHERE client_id = $1 ORDER BY created_at DESC, id DESC";
         let row: Option<ClientRow> = read!(self, db => sqlx::query_as(CLIENT).bind(id.as_str()).fetch_optional(db).await?);
         let Some(row) = row else { return Ok(None) };
-        let secrets: Vec<SecretRow> = read!(self, db => sqlx::query_as(SECRETS).bind(id.as_str()).fetch_all(db).await?);
+        let secrets: Vec<SecretRow> = read!(self, db => sqlx::query_as(select_secrets!()).bind(id.as_str()).fetch_all(db).await?);
         row.into_client(secrets).map(Some)
     }
 
@@ -187,10 +176,7 @@ pub(super) async fn insert_client(conn: &mut Conn<'_>, client: &Client) -> Resul
         return Ok(Saved::Conflict);
     }
     for secret in &client.secrets {
-        // Whoever declares a client with secrets declares these.
-        let declared_at = client.declared_in.as_ref().map(|_| client.created_at);
-        let sealed = client.sealed_secrets.get(secret).map(Vec::as_slice);
-        insert_secret(conn, &client.id, (secret, sealed), client.created_at, declared_at).await?;
+        insert_secret(conn, &client.id, secret).await?;
     }
     Ok(Saved::Done)
 }

@@ -5,21 +5,23 @@ use sqlx::{FromRow, types::Json};
 use super::{
     Store, Swapped, audit_events,
     backend::{Conn, Extent, Verb, read, run},
+    sealed::hold_master_key,
 };
-use crate::{audit::AuditEvent, clock::Timestamp, error::Result};
+use crate::{audit::AuditEvent, clock::Timestamp, error::Result, secret::Sealed};
 
 /// A key as stored.
 #[derive(Clone, FromRow)]
 pub(crate) struct StoredKey {
     pub kid: String,
-    /// `signature`, `former_signature`, `refresh_token_mac` or `pairwise_subject_mac`.
+    /// `signature`, `former_signature`, `refresh_token_mac`, `pairwise_subject_mac` or `root`.
     pub purpose: String,
-    /// The JWS algorithm, or `HS256` for the MAC key.
+    /// The JWS algorithm, `HS256` for the MAC keys, or `HKDF-SHA256` for the root key.
     pub algorithm: String,
     #[sqlx(json(nullable))]
     pub public_jwk: Option<serde_json::Value>,
     /// The private key; of a former signing key, its public JWK.
-    pub sealed: Vec<u8>,
+    #[sqlx(try_from = "Vec<u8>")]
+    pub sealed: Sealed,
     pub created_at: Timestamp,
     /// In the JWKS from here ...
     pub published_at: Timestamp,
@@ -40,6 +42,8 @@ pub(crate) const REFRESH_TOKEN_MAC: &str = "refresh_token_mac";
 /// `keys.purpose` of the key that pairwise subjects are made with. There is one, for ever: with another, every person would be
 /// a new one to every pairwise client.
 pub(crate) const PAIRWISE_SUBJECT_MAC: &str = "pairwise_subject_mac";
+/// `keys.purpose` of the key from which those for requests, forms and throttles are derived. There is one, for ever.
+pub(crate) const ROOT: &str = "root";
 
 impl StoredKey {
     /// Whether it signs what others verify, now or once.
@@ -86,6 +90,13 @@ impl Store {
 }
 
 impl Store {
+    /// The root key, once it was made.
+    pub(crate) async fn stored_root_key(&self) -> Result<Option<StoredKey>> {
+        const SELECT: &str = "SELECT kid, purpose, algorithm, public_jwk, sealed, created_at, published_at, signs_from, signs_until, removed_at \
+             FROM keys WHERE purpose = 'root'";
+        Ok(read!(self, db => sqlx::query_as(SELECT).fetch_optional(db).await?))
+    }
+
     /// A signing key whose private half is gone.
     pub(crate) async fn former_key(&self, kid: &str) -> Result<Option<StoredKey>> {
         const SELECT: &str = "SELECT kid, purpose, algorithm, public_jwk, sealed, created_at, published_at, signs_from, signs_until, removed_at \
@@ -244,16 +255,17 @@ impl Verb for Lengthen {
 /// Makes a signing key a former one: what was sealed of it gives way to its public half.
 pub(crate) struct DropPrivateKey {
     pub kid: String,
-    pub sealed_public_jwk: Vec<u8>,
+    pub sealed_public_jwk: Sealed,
 }
 
 impl Verb for DropPrivateKey {
     type Told = ();
-    const EXTENT: Extent = Extent::OneStatement;
+    const EXTENT: Extent = Extent::Several;
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
         const DROP: &str = "UPDATE keys SET sealed = $2, purpose = 'former_signature' WHERE kid = $1 AND purpose = 'signature'";
-        run!(conn, db => sqlx::query(DROP).bind(&self.kid).bind(&self.sealed_public_jwk).execute(db).await.map(drop)?);
+        hold_master_key(conn, &self.sealed_public_jwk).await?;
+        run!(conn, db => sqlx::query(DROP).bind(&self.kid).bind(self.sealed_public_jwk.bytes()).execute(db).await.map(drop)?);
         Ok(())
     }
 }
@@ -278,12 +290,13 @@ impl Verb for ForgetKeys {
 async fn insert(conn: &mut Conn<'_>, key: &StoredKey) -> Result<()> {
     const INSERT: &str = "INSERT INTO keys (kid, purpose, algorithm, public_jwk, sealed, created_at, published_at, signs_from, signs_until, removed_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    hold_master_key(conn, &key.sealed).await?;
     run!(conn, db => sqlx::query(INSERT)
         .bind(&key.kid)
         .bind(&key.purpose)
         .bind(&key.algorithm)
         .bind(key.public_jwk.as_ref().map(Json))
-        .bind(&key.sealed)
+        .bind(key.sealed.bytes())
         .bind(key.created_at)
         .bind(key.published_at)
         .bind(key.signs_from)

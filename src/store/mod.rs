@@ -24,6 +24,7 @@ pub(crate) mod purge;
 pub(crate) mod registrations;
 pub(crate) mod resources;
 pub(crate) mod revoked_tokens;
+pub(crate) mod sealed;
 pub(crate) mod session_clients;
 pub(crate) mod settings;
 pub(crate) mod throttles;

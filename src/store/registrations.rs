@@ -13,7 +13,7 @@ use crate::{
     audit::AuditEvent,
     clock::Timestamp,
     error::{Error, Result},
-    oauth::{Client, ClientId},
+    oauth::{Client, ClientId, client_secret::ClientSecret},
     secret::{SecretHash, ThrottleKey},
 };
 
@@ -130,8 +130,8 @@ impl Verb for RegisterClient {
 /// Replaces what a client registered (RFC 7592 §2.2), unless anything of it changed since it was read; with other `secrets` than before, these are the only ones.
 pub(crate) struct ReplaceRegistration {
     pub update: UpdateClient,
-    /// With their sealed forms. None, if the client keeps those that it has.
-    pub secrets: Option<Vec<(SecretHash, Option<Vec<u8>>)>>,
+    /// None, if the client keeps those that it has.
+    pub secrets: Option<Vec<ClientSecret>>,
 }
 
 impl Verb for ReplaceRegistration {
@@ -143,15 +143,15 @@ impl Verb for ReplaceRegistration {
         const REVISE: &str = "UPDATE clients SET revision = revision + 1 \
              WHERE id = $1 AND revision = $2 AND declared_in IS NULL AND disabled_at IS NULL AND trust = 'self_registered'";
         const FORGET: &str = "DELETE FROM client_secrets WHERE client_id = $1";
-        let (id, now, revision) = (&self.update.client.id, self.update.event.at, self.update.client.revision);
+        let (id, revision) = (&self.update.client.id, self.update.client.revision);
         let revised = run!(conn, db => sqlx::query(REVISE).bind(id.as_str()).bind(revision).execute(db).await?.rows_affected());
         if revised == 0 || self.update.run(conn).await? == Saved::Conflict {
             return Ok(Swapped::Missed);
         }
         if let Some(secrets) = &self.secrets {
             run!(conn, db => sqlx::query(FORGET).bind(id.as_str()).execute(db).await.map(drop)?);
-            for (hash, sealed) in secrets {
-                insert_secret(conn, id, (hash, sealed.as_deref()), now, None).await?;
+            for secret in secrets {
+                insert_secret(conn, id, secret).await?;
             }
         }
         Ok(Swapped::Done)

@@ -192,7 +192,7 @@ mod tests {
     use super::*;
     use crate::{
         config::{Config, Sources},
-        secret::MasterKey,
+        secret::RootKey,
         store::Migrations,
     };
 
@@ -205,7 +205,7 @@ mod tests {
         let database_url = ("GRANTOR_DATABASE_URL".to_owned(), format!("sqlite:{}", dir.path().join("grantor.db").display()));
         let config = Config::from_sources(Sources { environment: [database_url].into(), ..Sources::default() }).expect("a configuration");
         let store = Store::open(&config, Migrations::Apply).await.expect("a store");
-        let key = MasterKey::new([7; 32]);
+        let key = RootKey::new(&[7; 32]).expect("32 bytes");
         let parties = |name: &str| Parties { account: Some(key.throttle_key("account", name)), network: key.throttle_key("network", "-") };
         let fail = |name: &str, minutes| {
             let pair = Some(Charge { cost: Duration::from_mins(minutes), limit: Duration::ZERO });

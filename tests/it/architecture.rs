@@ -22,6 +22,7 @@ const ORDER: &[&[&str]] = &[
     &["outbound"],
     &["traces"],
     &["store"],
+    &["sealing"],
     &["jose"],
     &["server"],
     &["backup"],

@@ -8,7 +8,8 @@ use crate::{
     harness::{
         Answer, App, Backend, Registration, TestServer,
         browser::PASSWORD,
-        process::{run, run_json, run_with_input},
+        database::MASTER_KEY,
+        process::{Outcome, grantor, run, run_json, run_with_input},
         registration::manage,
         relying_party::RelyingParty,
     },
@@ -252,6 +253,14 @@ async fn of_the_operator(watch: &mut Watch<'_>) {
     watch.expect(&[]).await;
 }
 
+/// The last of all: this server has the key of before alone.
+async fn of_another_master_key(watch: &mut Watch<'_>) {
+    let mut command = grantor(&watch.server.database);
+    command.env("GRANTOR_MASTER_KEY", "bm5ubm5ubm5ubm5ubm5ubm5ubm5ubm5ubm5ubm5ubm4=").env("GRANTOR_MASTER_KEY_PREVIOUS", MASTER_KEY);
+    Outcome::of(command.args(["keys", "rewrap"]).output().unwrap()).assert_code(0);
+    watch.expect(&["master_key.replaced"]).await;
+}
+
 on_every_backend! {
     /// Each row of the table, in its situation; a plain refresh and `client_credentials` write none.
     async fn every_event_of_the_table_is_written_in_its_situation(server, "GRANTOR_OUTBOUND__ALLOW_NETWORKS" = "127.0.0.0/8",
@@ -263,6 +272,7 @@ on_every_backend! {
         of_logouts(&mut watch).await;
         of_the_operator(&mut watch).await;
         of_those_that_register_themselves(&mut watch).await;
+        of_another_master_key(&mut watch).await;
 
         let documented = documented();
         for event in &watch.seen {

@@ -41,12 +41,15 @@ on_databases! { [Sqlite, Postgres]
             "redirect_uris": [CALLBACK], "grant_types": ["authorization_code", "refresh_token"],
             "scope": "openid profile email offline_access", "resources": [], "introspects": [], "first_party": false,
             "refresh_rotation": true, "trust": "operator", "created_at": created["created_at"], "disabled_at": null, "declared_in": null,
+            "client_secrets": [{ "created_at": created["created_at"], "ends_at": null }],
         });
         assert_eq!(created, expected);
         let mut known = expected;
         known.as_object_mut().unwrap().remove("client_secret");
         assert_eq!(one(database, "client", "show"), known, "a secret is shown once");
-        assert_eq!(run_json(database, &["client", "list", "--json"]), json!([known]));
+        let mut listed = known.clone();
+        listed.as_object_mut().unwrap().remove("client_secrets");
+        assert_eq!(run_json(database, &["client", "list", "--json"]), json!([listed]));
 
         let flags = ["--name", "The shop", "--scope", "read", "--scope", "write", "--resource", "https://api.example", "--introspect", "https://api.example"];
         let kinds = ["--grant-type", "authorization_code", "--grant-type", "client_credentials", "--first-party", "--no-refresh-rotation", "--json"];

@@ -1,12 +1,13 @@
 //! `grantor client`
 
+mod rotate_secret;
 mod settings;
 mod shown;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use self::{settings::Settings, shown::Shown};
+use self::{rotate_secret::RotateSecret, settings::Settings, shown::Shown};
 use super::{CommonArgs, Failure, print_json, print_table, with_server_of};
 use crate::{
     audit::{Actor, AuditEvent, AuditName, Origin},
@@ -17,7 +18,6 @@ use crate::{
     server::Server,
     store::{
         Saved,
-        client_secrets::RotateClientSecret,
         clients::{DeleteClient, InsertClient, SetClientDisabled, UpdateClient},
     },
 };
@@ -38,8 +38,8 @@ pub(super) enum Command {
     Show(One),
     /// Change a client; a list that is given replaces the one before
     Update(Box<Update>),
-    /// Make a new secret; the one before stays valid until the next rotation
-    RotateSecret(One),
+    /// Make a new secret; the one before ends a week later, or when you say
+    RotateSecret(RotateSecret),
     /// Refuse a client, and void what was issued to it
     Disable(One),
     /// Accept a disabled client again
@@ -127,11 +127,11 @@ fn name(text: &str) -> Result<String, String> {
 impl Command {
     pub(super) async fn run(self) -> Result<(), Failure> {
         match self {
-            Self::Create(create) => create.run().await,
+            Self::Create(create) => Box::pin(create.run()).await,
             Self::List(list) => list.run().await,
             Self::Show(one) => one.show().await,
-            Self::Update(update) => update.run().await,
-            Self::RotateSecret(one) => one.rotate_secret().await,
+            Self::Update(update) => Box::pin(update.run()).await,
+            Self::RotateSecret(rotate) => Box::pin(rotate.run()).await,
             Self::Disable(one) => one.set_disabled(true).await,
             Self::Enable(one) => one.set_disabled(false).await,
             Self::Delete(one) => one.delete().await,
@@ -158,7 +158,8 @@ impl Create {
         let saved = with_server_of(config, async |server| {
             client.created_at = server.clock().now();
             if let Some(secret) = &secret {
-                client.add_secret(secret, server.master_key());
+                let kept = client.kept(secret, server.sealing_key().await?, client.created_at);
+                client.secrets.push(kept);
             }
             let event = event(server, AuditName::ClientCreated, &client.id);
             let saved = server.store().write(InsertClient { client: client.clone(), event }).await?;
@@ -212,7 +213,7 @@ impl Update {
         });
         let client = client.await?;
         Shown::of(&client, None).print(common.json)?;
-        if client.metadata.has_mac_secret() && client.sealed_secrets.is_empty() {
+        if client.metadata.has_mac_secret() && client.secrets.iter().all(|secret| secret.sealed.is_none()) {
             eprintln!("\nNo secret of it is kept for signing yet: make one with 'grantor client rotate-secret {}'.", client.id);
         }
         Ok(())
@@ -223,28 +224,6 @@ impl One {
     async fn show(self) -> Result<(), Failure> {
         let client = self.common.config.with_server(async |server| known(server, &self.client_id).await).await?;
         Shown::of(&client, None).print(self.common.json)
-    }
-
-    async fn rotate_secret(self) -> Result<(), Failure> {
-        let rotated = self.common.config.with_server(async |server| {
-            let client = known(server, &self.client_id).await?;
-            if client.client_type == ClientType::Public {
-                return Err(Failure::Refused(format!("'{}' is a public client: it has no secret", client.id)));
-            }
-            if !client.has_secrets() {
-                return Err(Failure::Refused(format!("'{}' authenticates by private_key_jwt: change its keys instead", client.id)));
-            }
-            if server.store().client_secrets(&client.id).await?.iter().any(|secret| secret.is_declared) {
-                refuse_declared(&client, "change the file of its secret and run 'grantor apply'")?;
-            }
-            let event = event(server, AuditName::ClientSecretRotated, &client.id);
-            let secret = client.new_secret();
-            let (client_id, hash, sealed) = (client.id.clone(), secret.hash(), client.sealed(&secret, server.master_key()));
-            server.store().write(RotateClientSecret { client_id, hash, sealed, event }).await?;
-            Ok((client, secret))
-        });
-        let (client, secret) = rotated.await?;
-        Shown::of(&client, Some(&secret)).print(self.common.json)
     }
 
     async fn set_disabled(self, disabled: bool) -> Result<(), Failure> {

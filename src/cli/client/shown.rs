@@ -8,10 +8,32 @@ use crate::{
     oauth::{
         Client, ClientId, GrantType, RedirectUri, Resource, Scope,
         client::{ApplicationType, ClientType, RefreshRotation, Trust},
+        client_secret::ClientSecret,
         registration,
     },
     secret::Secret,
 };
+
+/// What is told of a secret.
+#[derive(Serialize)]
+struct ShownSecret {
+    created_at: String,
+    ends_at: Option<String>,
+}
+
+impl ShownSecret {
+    fn of(secret: &ClientSecret) -> Self {
+        Self { created_at: secret.created_at.to_string(), ends_at: secret.ends_at.map(|at| at.to_string()) }
+    }
+
+    fn told(&self) -> String {
+        let Self { created_at, ends_at } = self;
+        match ends_at {
+            Some(ends_at) => format!("made {created_at}, ends {ends_at}"),
+            None => format!("made {created_at}, without an end"),
+        }
+    }
+}
 
 /// What `--json` prints of a client.
 #[derive(Serialize)]
@@ -19,6 +41,9 @@ pub(super) struct Shown<'a> {
     client_id: &'a ClientId,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_secret: Option<&'a str>,
+    /// When each secret was made, and when it ends by itself; the newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    client_secrets: Vec<ShownSecret>,
     client_name: &'a str,
     client_type: ClientType,
     application_type: ApplicationType,
@@ -47,6 +72,7 @@ impl<'a> Shown<'a> {
         Self {
             client_id: &client.id,
             client_secret: client_secret.map(Secret::expose),
+            client_secrets: client.secrets.iter().map(ShownSecret::of).collect(),
             client_name: &client.name,
             client_type: client.client_type,
             application_type: client.application_type,
@@ -74,6 +100,10 @@ impl<'a> Shown<'a> {
         say!("client_id         {}", self.client_id)?;
         if let Some(secret) = self.client_secret {
             say!("client_secret     {secret}")?;
+        }
+        if !self.client_secrets.is_empty() {
+            let told: Vec<String> = self.client_secrets.iter().map(ShownSecret::told).collect();
+            say!("client_secrets    {}", told.join("\n                  "))?;
         }
         say!("name              {}", self.client_name)?;
         say!("type              {}, {}", self.client_type.as_str(), self.application_type.as_str())?;

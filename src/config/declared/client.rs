@@ -1,14 +1,18 @@
 //! `[[clients]]`: clients by the names of `grantor client show --json`.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use zeroize::Zeroizing;
 
-use super::entry::{Entry, Keys};
+use super::{
+    super::parse_duration,
+    entry::{Entry, Keys},
+};
 use crate::{
     oauth::{
         Client, ClientId, GrantType, RedirectUri, Resource, Scope,
         client::{self, ApplicationType, ClientType, RefreshRotation},
+        client_secret::ClientSecret,
         registration::{self, Rules, WrongMember},
     },
     secret::SecretHash,
@@ -34,6 +38,10 @@ pub(in crate::config) const KEYS: Keys = &[
         "A file with the secret of a confidential client, at least 32 characters, such as `openssl rand -base64 32` prints; or a list of two, while one takes the place of the other.",
     ),
     ("client_secret_sha256", "The SHA-256 of such a secret in hexadecimal, instead of its file; or a list of two."),
+    (
+        "client_secret_overlap",
+        "How long the secret of before stays valid when the file gives another, such as `7d`. Without it: not at all, as it ends with the declaration.",
+    ),
     ("post_logout_redirect_uris", "Where people may be sent back after signing out, exactly: a list."),
     (
         "token_endpoint_auth_method",
@@ -100,7 +108,12 @@ pub(super) fn read(entry: &mut Entry<'_>, rules: &Rules<'_>) -> Option<Client> {
     read_core(entry, &mut client);
     let members = entry.document(registration::names().filter(|name| !CORE.contains(name)));
     tell(entry, registration::apply(&mut client, &members, rules));
-    client.secrets = read_secrets(entry, client_type);
+    let declared = |hash| ClientSecret { is_declared: true, ..ClientSecret::new(hash, None, client.created_at) };
+    client.secrets = read_secrets(entry, client_type).into_iter().map(declared).collect();
+    client.secret_overlap = entry.parsed("client_secret_overlap", overlap).unwrap_or_default();
+    if client.secrets.is_empty() && entry.has("client_secret_overlap") {
+        entry.mistake("client_secret_overlap", None, "is about secrets that this file gives, and it gives none: remove it");
+    }
     if entry.is_right() {
         client.check().map_err(|contradiction| entry.contradiction(contradiction.to_string())).ok()?;
         tell(entry, registration::check(&client, rules));
@@ -153,6 +166,13 @@ fn application_type(text: &str) -> Result<ApplicationType, &'static str> {
 fn grant_type(text: &str) -> Result<GrantType, String> {
     let known = || GrantType::ALL.iter().map(|grant_type| grant_type.as_str()).collect::<Vec<_>>().join(", ");
     GrantType::parse(text).ok_or_else(|| format!("must be one of {}", known()))
+}
+
+/// As `grantor client rotate-secret --overlap` takes it.
+fn overlap(text: &str) -> Result<Duration, &'static str> {
+    parse_duration(text)
+        .filter(|overlap| *overlap <= client::LONGEST_OVERLAP)
+        .ok_or("must be a duration up to 365d, written like \"12h\" or \"7d\"")
 }
 
 /// Only hashes leave here.

@@ -47,7 +47,7 @@ proptest! {
             ("client_secrets.hash", hash.len() == 32),
         ];
         let wrong = parts.into_iter().find(|(_, is_right)| !is_right).map(|(column, _)| column);
-        match (row.into_client(vec![SecretRow { hash, sealed: None }]), wrong) {
+        match (row.into_client(vec![SecretRow { hash, sealed: None, created_at: Timestamp::from_micros(0), ends_at: None, declared_at: None }]), wrong) {
             (Ok(client), None) => prop_assert_eq!((client.id.as_str(), client.client_type.as_str()), (id.as_str(), client_type)),
             (Err(Error::Internal(fault)), Some(column)) => prop_assert!(fault.to_string().ends_with(column), "{}", fault),
             (read, wrong) => prop_assert!(false, "{:?} {:?}", read.map(|client| client.id), wrong),

@@ -56,7 +56,7 @@ pub(crate) const TABLES: &[Table] = tables! {
         resources Json, introspects Json, first_party_at Time, trust Text, refresh_rotation Text, created_at Time, disabled_at Time,
         tokens_not_before Time, declared_in Text, metadata Json, registration_token_hash Bytes, unused_until Time,
         revision Number, unused_from Bytes;
-    client_secrets(id): id Id, client_id Text, hash Bytes, created_at Time, declared_at Time, sealed Bytes;
+    client_secrets(id): id Id, client_id Text, hash Bytes, created_at Time, declared_at Time, sealed Bytes, ends_at Time;
     consents(person_id, client_id): person_id Id, client_id Text, scope Text, resources Json, given_at Time;
     authorization_requests(id): id Id, params Json, expires_at Time;
     authorization_codes(hash): hash Bytes, person_id Id, client_id Text, session_id Id, scope Text, resources Json, redirect_uri Text,
