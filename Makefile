@@ -1,7 +1,7 @@
 # CI runs these same commands: .ci/run is `make ci`.
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint fmt ci bench broken-rules
+.PHONY: help run demo test lint fmt ci bench broken-rules fuzz
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ ci: ## what CI runs: the lints, then the tests
 
 bench: ## measure this machine and Grantor on it; takes minutes (ARGS="--help")
 	cargo bench --locked --bench grantor -- $(ARGS)
+
+fuzz: ## feed the parsers of hostile bytes for a minute each, and keep what leads somewhere new (SECONDS_EACH=600)
+	fuzz/run
 
 broken-rules: ## break each security rule in a copy and see its test fail; takes 20 minutes (RULES="--list")
 	tests/broken-rules $(RULES)

@@ -88,6 +88,10 @@ pub mod jobs;
 /// Every URL.
 pub mod routes;
 
+/// What is fed with any bytes.
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
+
 /// The sample app of `grantor demo`.
 mod demo;
 

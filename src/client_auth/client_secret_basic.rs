@@ -9,7 +9,7 @@ use crate::{
     secret::Secret,
 };
 
-pub(super) fn credentials(header: &HeaderValue) -> Result<Credentials, OAuthError> {
+pub(crate) fn credentials(header: &HeaderValue) -> Result<Credentials, OAuthError> {
     parse(header).ok_or_else(|| {
         OAuthError::new(
             ErrorCode::InvalidClient,

@@ -2,7 +2,7 @@
 
 mod client_assertion;
 mod client_keys;
-mod client_secret_basic;
+pub(crate) mod client_secret_basic;
 mod client_secret_jwt;
 mod client_secret_post;
 mod none;
@@ -36,7 +36,7 @@ impl std::ops::Deref for AuthenticatedClient {
 }
 
 /// Who a request says it comes from.
-struct Credentials {
+pub(crate) struct Credentials {
     client_id: String,
     /// `None` for the method `none`.
     secret: Option<Secret>,

@@ -37,6 +37,7 @@ const ORDER: &[&[&str]] = &[
     &["endpoints"],
     &["jobs"],
     &["routes"],
+    &["fuzzing"],
     &["demo"],
     &["cli"],
     &["main"],
@@ -46,10 +47,10 @@ const ORDER: &[&[&str]] = &[
 const TELEMETRY: (&str, &str) = ("cli", "config");
 
 /// What other crates than this one see.
-const PUBLIC: &[&str] = &["cli", "clock", "config", "jobs", "routes", "server"];
+const PUBLIC: &[&str] = &["cli", "clock", "config", "fuzzing", "jobs", "routes", "server"];
 
 /// Everything that talks HTTP.
-const WEB_AND_ABOVE: &[&str] = &["web", "response_modes", "pages", "endpoints", "routes", "demo", "cli"];
+const WEB_AND_ABOVE: &[&str] = &["web", "response_modes", "pages", "endpoints", "routes", "fuzzing", "demo", "cli"];
 
 /// Each framework, and the modules that may name it.
 const HOMES: &[(&str, &[&str])] = &[
