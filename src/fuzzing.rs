@@ -1,6 +1,8 @@
 //! What `make fuzz` feeds with bytes, one function for each parser of what strangers send: whatever comes, it is read or refused, and what
 //! is read is what was sent. A test replays the corpus.
 
+#![expect(clippy::missing_panics_doc, reason = "a panic is what a fuzzer looks for")]
+
 use std::{collections::BTreeSet, sync::LazyLock};
 
 use axum::{body::Body, extract::Request};

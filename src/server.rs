@@ -76,13 +76,13 @@ impl Server {
         let rotation = Rotation { store: &opened.store, master_keys: &opened.master_keys, config: &config, clock: &clock };
         let algorithms = rotation.select_algorithm().await?;
         let traces = Traces::begin(&config.telemetry, config.outbound.ca_file.as_deref()).context("traces cannot be sent")?;
-        Self::with(config, clock, opened, algorithms, traces).await
+        Box::pin(Self::with(config, clock, opened, algorithms, traces)).await
     }
 
     /// The same for a command, which signs nothing, and may run with other settings than the server.
     pub(crate) async fn for_a_command(config: Config, clock: Clock) -> anyhow::Result<Self> {
         let opened = Box::pin(open(&config, &clock)).await?;
-        Self::with(config, clock, opened, Vec::new(), Traces::off()).await
+        Box::pin(Self::with(config, clock, opened, Vec::new(), Traces::off())).await
     }
 
     async fn with(
