@@ -56,8 +56,10 @@ pub(crate) struct Visit<'a> {
 impl Visit<'_> {
     async fn signed_in(&self, server: &Server) -> Result<Option<SignedIn>> {
         let Some(session) = self.session else { return Ok(None) };
+        // Of a sign-in that is yet to come by a clock that was set back, nobody knows how long ago it was.
+        let is_known = session.auth_time <= server.clock().now().after(server.config().keys.clock_margin);
         Ok(Some(SignedIn {
-            auth_time: session.auth_time,
+            auth_time: if is_known { session.auth_time } else { Timestamp::from_seconds(0) },
             is_meant: is_meant(server, self.request, session).await?,
             has_chosen: self.chosen == Some(session.id),
         }))

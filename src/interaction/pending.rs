@@ -73,7 +73,8 @@ impl Pending {
             return Ok(Err(Stale));
         };
         let now = server.clock().now();
-        if now.since(asked_at) >= TIME_TO_LIVE {
+        // No sign-in would be later than a request that is yet to come: the clock was set back.
+        if now.since(asked_at) >= TIME_TO_LIVE || asked_at > now.after(server.config().keys.clock_margin) {
             return Ok(Err(Stale));
         }
         let params = match request {

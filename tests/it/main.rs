@@ -29,6 +29,7 @@ mod declared;
 mod declared_at_start;
 mod demo;
 mod error_pages;
+mod faults_clock;
 mod form_post_response_mode;
 mod hostile_bytes;
 mod issuer_with_a_path;
