@@ -84,6 +84,10 @@ impl Presented<'_> {
 
 /// Exactly one method may be used (OAuth 2.1 §2.4).
 fn presented<'p>(headers: &HeaderMap, params: &'p Params) -> Result<Presented<'p>, OAuthError> {
+    // A proxy may read the other one.
+    if headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
+        return Err(OAuthError::invalid_request("Send one Authorization header."));
+    }
     let has_assertion = params.get("client_assertion").is_some() || params.get("client_assertion_type").is_some();
     if has_assertion && (headers.contains_key(AUTHORIZATION) || params.get("client_secret").is_some()) {
         return Err(OAuthError::invalid_request("Use one way of client authentication."));

@@ -397,11 +397,13 @@ pub struct Limits {
     #[config(default = "10s", deserialize_with = Within::<1, MINUTE>::duration)]
     pub header_timeout: Duration,
 
-    /// How long a request may take, from its head to its answer (1s to 10m).
+    /// How long a request may take, from its head to its answer (1s to 10m): then it is 408 if its body is not there yet,
+    /// else 503. No operation of Postgres is waited for longer.
     #[config(default = "30s", deserialize_with = Within::<1, { 10 * MINUTE }>::duration)]
     pub request_timeout: Duration,
 
-    /// The most connections at a time (1 to 1000000).
+    /// The most connections at a time (1 to 1000000), as far as the limit of open files allows. For the next, the one
+    /// that does nothing for the longest time makes room.
     #[config(default = 10000, deserialize_with = Within::<1, 1_000_000>::number)]
     pub connections: usize,
 

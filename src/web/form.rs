@@ -1,12 +1,14 @@
 //! The body of a POST: a form of bounded size (OAuth 2.1 §3.2).
 
+use std::sync::Arc;
+
 use axum::{
-    body::{Bytes, to_bytes},
+    body::{Bytes, HttpBody, to_bytes},
     extract::{FromRequest, Request},
 };
 use http::{HeaderMap, header::CONTENT_TYPE};
 
-use super::json_error::JsonError;
+use super::{json_error::JsonError, places::Idle};
 use crate::{
     oauth::{OAuthError, Params},
     server::Server,
@@ -42,7 +44,16 @@ pub(crate) async fn read(server: &Server, request: Request) -> Result<Params, No
 
 /// Reads the body of a request up to a limit.
 pub(super) async fn body(request: Request, limit: usize) -> Result<Bytes, NoForm> {
-    to_bytes(request.into_body(), limit).await.map_err(|error| {
+    // Who announces too much is not listened to.
+    if usize::try_from(request.body().size_hint().lower()).unwrap_or(usize::MAX) > limit {
+        return Err(NoForm::TooLarge);
+    }
+    let idle = request.extensions().get::<Arc<Idle>>().cloned();
+    let waiting = |begin: fn(&Idle)| idle.as_deref().map(begin);
+    waiting(Idle::begin);
+    let body = to_bytes(request.into_body(), limit).await;
+    waiting(Idle::end);
+    body.map_err(|error| {
         let is_too_large =
             std::error::Error::source(&error).is_some_and(<dyn std::error::Error + 'static>::is::<http_body_util::LengthLimitError>);
         if is_too_large { NoForm::TooLarge } else { NoForm::Cut }

@@ -2,7 +2,12 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use axum::{extract::Request, response::Response};
+use axum::{
+    extract::Request,
+    response::{IntoResponse, Response},
+};
+use futures_util::future::Either;
+use http::{HeaderMap, StatusCode, Version, header::HOST};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -10,13 +15,19 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    time::Instant,
 };
 use tokio_io_timeout::TimeoutStream;
 use tower::Service;
 
-use super::caller::Peer;
+use super::{
+    caller::Peer,
+    places::{Place, Places, room},
+};
 use crate::config::Limits;
+
+/// That no connection can be accepted is told this often at most.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// Serves until `shutdown`, then lets requests in progress finish for `limits.shutdown_timeout`.
 pub(crate) async fn serve<S>(listener: TcpListener, routes: S, limits: &Limits, shutdown: impl Future<Output = ()>)
@@ -24,35 +35,49 @@ where
     S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send + 'static,
 {
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let mut door = Door { listener, places: Places::new(room(limits.connections)), told_at: None };
     let graceful = GracefulShutdown::new();
     let http = protocol(limits);
     tokio::pin!(shutdown);
     loop {
-        let accepted = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
+        let (stream, peer, place) = tokio::select! {
+            accepted = door.accept() => accepted,
             () = &mut shutdown => break,
         };
-        let (stream, peer, place) = accepted;
         let routes = routes.clone();
+        let idle = Arc::clone(place.idle());
         let service = service_fn(move |request: Request<Incoming>| {
+            idle.end();
             let mut request = request.map(axum::body::Body::new);
             request.extensions_mut().insert(peer);
-            routes.clone().call(request)
+            request.extensions_mut().insert(Arc::clone(&idle));
+            let answer = if names_one_host(request.version(), request.headers()) {
+                Either::Left(routes.clone().call(request))
+            } else {
+                Either::Right(std::future::ready(Ok(StatusCode::BAD_REQUEST.into_response())))
+            };
+            let idle = Arc::clone(&idle);
+            async move {
+                let answer = answer.await;
+                idle.begin();
+                answer
+            }
         });
         // A peer that does not read its answer must not hold its place.
         let mut stream = TimeoutStream::new(stream);
         stream.set_write_timeout(Some(limits.request_timeout));
         let connection = graceful.watch(http.serve_connection(TokioIo::new(Box::pin(stream)), service));
         tokio::spawn(async move {
-            // Broken connections and broken HTTP are the other side's affair.
-            if let Err(error) = connection.await {
-                tracing::debug!(error = %error, "connection ended");
+            tokio::select! {
+                // Broken connections and broken HTTP are the other side's affair.
+                ended = connection => if let Err(error) = ended {
+                    tracing::debug!(error = %error, "connection ended");
+                },
+                () = place.is_wanted() => tracing::debug!("an idle connection made room for another"),
             }
-            drop(place);
         });
     }
-    drop(listener);
+    drop(door);
     if tokio::time::timeout(limits.shutdown_timeout, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests were still in progress when the time for shutting down was over");
     }
@@ -64,20 +89,38 @@ fn protocol(limits: &Limits) -> http1::Builder {
     http
 }
 
-/// Waits for a place first: beyond the limit, connections wait in the operating system's queue.
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, Peer, tokio::sync::OwnedSemaphorePermit) {
-    let place = Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed");
-    loop {
-        match listener.accept().await {
-            Ok((stream, address)) => {
-                // Answers are small: none of them should wait for the next.
-                let _ = stream.set_nodelay(true);
-                return (stream, Peer(address), place);
-            }
-            Err(error) => {
-                // Out of file descriptors, mostly: others must end first.
-                tracing::warn!(error = %error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+/// RFC 9112 §3.2: neither none nor several, which a proxy may read in another way than we do.
+fn names_one_host(version: Version, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    (hosts.next().is_some() || version < Version::HTTP_11) && hosts.next().is_none()
+}
+
+/// Where connections come in.
+struct Door {
+    listener: TcpListener,
+    places: Places,
+    told_at: Option<Instant>,
+}
+
+impl Door {
+    /// Beyond the limit, one connection takes the place of another that waits for its client; where all are being answered, it
+    /// waits, and others wait in the operating system's queue.
+    async fn accept(&mut self) -> (TcpStream, Peer, Place) {
+        loop {
+            match self.listener.accept().await {
+                Ok((stream, address)) => {
+                    // Answers are small: none of them should wait for the next.
+                    let _ = stream.set_nodelay(true);
+                    return (stream, Peer(address), self.places.one().await);
+                }
+                Err(error) => {
+                    // Out of file descriptors, mostly: others must end first.
+                    if self.told_at.is_none_or(|told_at| told_at.elapsed() >= TOLD_EVERY) {
+                        tracing::warn!(error = %error, "connections cannot be accepted");
+                        self.told_at = Some(Instant::now());
+                    }
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
             }
         }
     }

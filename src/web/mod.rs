@@ -13,6 +13,7 @@ pub(crate) mod json_object;
 pub(crate) mod language;
 pub(crate) mod listener;
 pub(crate) mod page;
+mod places;
 pub(crate) mod proxies;
 pub(crate) mod request_log;
 pub(crate) mod session;

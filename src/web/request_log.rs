@@ -14,16 +14,16 @@ use axum::{
     response::Response,
 };
 use futures_util::{FutureExt, future::BoxFuture};
-use http::{HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header::CONNECTION};
 use tokio::time::Instant;
 use tower::{Layer, Service, layer::layer_fn};
 use uuid::Uuid;
 
-use super::caller::Peer;
+use super::{caller::Peer, places::Idle};
 use crate::{
     error::{Error, panic_message},
     metrics::RouteMetrics,
-    oauth::ErrorCode,
+    oauth::{ErrorCode, OAuthError},
     secret,
     server::Server,
 };
@@ -134,10 +134,12 @@ where
         let method = request.method().clone();
         let route = request.extensions().get::<MatchedPath>().cloned();
         let address = request.extensions().get::<Peer>().map(|Peer(address)| address.ip());
+        let idle = request.extensions().get::<Arc<Idle>>().cloned();
         request.extensions_mut().insert(shared.envelope);
         let span = shared.server.traces().request(&method, request.headers(), route.as_ref().map(MatchedPath::as_str), id);
         let started = Instant::now();
-        let answer = answered(self.inner.call(request), shared.server.config().limits.request_timeout, shared.envelope);
+        let limit = shared.server.config().limits.request_timeout;
+        let answer = answered(self.inner.call(request), limit, shared.envelope, idle);
         // The id stands in the log by itself: see `telemetry`.
         Box::pin(CURRENT.scope(id, async move {
             let mut response = answer.await;
@@ -159,10 +161,22 @@ where
     }
 }
 
-async fn answered(answer: impl Future<Output = Result<Response, Infallible>>, limit: Duration, envelope: Envelope) -> Response {
+async fn answered(
+    answer: impl Future<Output = Result<Response, Infallible>>,
+    limit: Duration,
+    envelope: Envelope,
+    idle: Option<Arc<Idle>>,
+) -> Response {
     match tokio::time::timeout(limit, AssertUnwindSafe(answer).catch_unwind()).await {
         Ok(Ok(Ok(response))) => response,
         Ok(Err(panic)) => envelope(Error::internal(format!("a handler panicked: {}", panic_message(&*panic)))),
+        // RFC 9110 §15.5.9: the client has not sent what it announced.
+        Err(_) if idle.is_some_and(|idle| idle.is_so()) => {
+            let mut response = envelope(OAuthError::invalid_request("The body of the request did not come in time.").into());
+            *response.status_mut() = StatusCode::REQUEST_TIMEOUT;
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            response
+        }
         Err(_) => envelope(Error::unavailable("the request took too long")),
     }
 }

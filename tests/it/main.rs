@@ -30,6 +30,8 @@ mod declared_at_start;
 mod demo;
 mod error_pages;
 mod faults_clock;
+mod faults_connections;
+mod faults_requests;
 mod form_post_response_mode;
 mod hostile_bytes;
 mod issuer_with_a_path;

@@ -33,7 +33,12 @@ impl Wire {
 
     /// Sends bytes. The server may have closed the connection already: what it said then is for [`Wire::read_to_end`].
     pub fn send(&mut self, text: &str) {
-        let _ = self.0.write_all(text.as_bytes());
+        self.send_bytes(text.as_bytes());
+    }
+
+    /// The same with any bytes.
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
+        let _ = self.0.write_all(bytes);
     }
 
     /// Sends bytes, if they can be sent within a moment.
