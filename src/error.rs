@@ -15,7 +15,12 @@ pub enum Error {
     Protocol(#[from] OAuthError),
     /// We cannot answer now, but soon: 503 with `Retry-After`, never a 500.
     #[error("temporarily unavailable: {reason}")]
-    Unavailable { reason: &'static str, retry_after: Duration },
+    Unavailable {
+        reason: &'static str,
+        retry_after: Duration,
+        /// What the database said, or that it said nothing: for the log.
+        cause: Option<String>,
+    },
     /// A fault of ours. Logged with an id; the client learns `server_error`.
     #[error(transparent)]
     Internal(#[from] anyhow::Error),
@@ -30,7 +35,7 @@ pub fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
 impl Error {
     /// [`Error::Unavailable`] with a second to wait.
     pub fn unavailable(reason: &'static str) -> Self {
-        Self::Unavailable { reason, retry_after: Duration::from_secs(1) }
+        Self::Unavailable { reason, retry_after: Duration::from_secs(1), cause: None }
     }
 
     /// [`Error::Internal`] with a message for the log.

@@ -72,7 +72,9 @@ struct Inner {
 impl Server {
     /// Opens the store and, under the lock of the first start, migrates it and makes what is missing: master key, keys.
     pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
-        let opened = Box::pin(open(&config, &clock)).await?;
+        let mut opened = Box::pin(open(&config, &clock)).await?;
+        // Nobody waits for longer; a command does.
+        opened.store = opened.store.answering_within(config.limits.request_timeout);
         let rotation = Rotation { store: &opened.store, master_keys: &opened.master_keys, config: &config, clock: &clock };
         let algorithms = rotation.select_algorithm().await?;
         let traces = Traces::begin(&config.telemetry, config.outbound.ca_file.as_deref()).context("traces cannot be sent")?;
@@ -249,7 +251,7 @@ impl Server {
 /// The error of the one who loaded, for each who waited.
 pub(crate) fn of_all_who_wait(shared: &Arc<Error>) -> Error {
     match &**shared {
-        Error::Unavailable { reason, retry_after } => Error::Unavailable { reason, retry_after: *retry_after },
+        Error::Unavailable { reason, retry_after, cause } => Error::Unavailable { reason, retry_after: *retry_after, cause: cause.clone() },
         Error::Protocol(error) => Error::Protocol(error.clone()),
         Error::Internal(error) => Error::internal(format!("{error:#}")),
     }

@@ -23,8 +23,9 @@ use uuid::Uuid;
 
 use crate::config::{Config, LogFormat};
 
-/// A cookie that is not ours is no news, and what libraries tell of themselves at `info` is none, either.
-const ALWAYS: &str = "tower_sessions=off,tower_sessions_core=off,sqlx=warn";
+/// A cookie that is not ours is no news, and what libraries tell of themselves at `info` is none, either. That a database is slow
+/// or goes away, which they tell of every statement and connection, the store tells once.
+const ALWAYS: &str = "tower_sessions=off,tower_sessions_core=off,sqlx=warn,sqlx::query=error,sqlx::postgres::notice=error";
 
 /// Tells the id of the request that a line is about, if it is about one. Asked once a line; a span would cost more than the line.
 pub(crate) type RequestId = fn() -> Option<Uuid>;

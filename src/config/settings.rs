@@ -181,7 +181,8 @@ pub struct Tokens {
     #[config(default = "90d", deserialize_with = Within::<1, { 3650 * DAY }>::duration)]
     pub refresh_token_ttl: Duration,
 
-    /// How long a client that lost the answer may repeat a refresh and get the same successor (0s to 5m).
+    /// How long a client that lost the answer may repeat a refresh and get the same successor (0s to 5m). Time in which
+    /// the database did not answer does not count.
     #[config(default = "30s", deserialize_with = Within::<0, { 5 * MINUTE }>::duration)]
     pub refresh_retry_window: Duration,
 }

@@ -1,5 +1,7 @@
 //! Refreshing (OAuth 2.1 §4.3): the successor replaces the token, a retry gets the same successor, reuse ends the grant.
 
+use std::time::Duration;
+
 use super::{TokenRequest, narrowed_scope, narrowed_target, token_response};
 use crate::{
     audit::{Actor, AuditEvent, AuditName},
@@ -83,8 +85,7 @@ impl Attempt {
         if grant.standing != Standing::Stands || grant.expires_at <= now || has_idled {
             return Err(ended().into());
         }
-        // Less than, so that a window of zero is none, even to a loser whose clock is behind the winner's.
-        let turn = turn(&grant, token, now.since(grant.last_used_at) < tokens.refresh_retry_window);
+        let turn = turn(&grant, token, is_within_window(server, now.since(grant.last_used_at)));
         // Reuse is told from a leaked token whatever else the request says.
         let terms = match turn {
             Turn::Reuse => None,
@@ -120,6 +121,14 @@ fn narrowed(request: &TokenRequest<'_>, grant: &Grant) -> Result<(Scope, Target)
         return Err(OAuthError::invalid_target("The client is no longer registered for a resource of this grant."));
     }
     Ok((scope, target))
+}
+
+/// Whether the time since a rotation is within the window for a retry. While the database was away, or late, the answer may have
+/// been lost and nobody could ask again: that does not count.
+fn is_within_window(server: &Server, age: Duration) -> bool {
+    // Less than, so that a window of zero is none, even to a loser whose clock is behind the winner's.
+    let window = server.config().tokens.refresh_retry_window;
+    age < window || age.saturating_sub(server.store().away_within(age)) < window
 }
 
 fn turn(grant: &Grant, token: RefreshToken, is_within_window: bool) -> Turn {

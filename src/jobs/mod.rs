@@ -8,7 +8,13 @@ use std::time::Duration;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::{error::Result, logout::backchannel, metrics::Job, oauth::client::Trust, server::Server};
+use crate::{
+    error::{Error, Result},
+    logout::backchannel,
+    metrics::Job,
+    oauth::client::Trust,
+    server::Server,
+};
 
 /// How often this node looks whether a job is due.
 const TICK: Duration = Duration::from_secs(30);
@@ -62,8 +68,11 @@ async fn run(server: &Server, job: Job, work: impl Future<Output = Result<()>>) 
     let started = Instant::now();
     let done = work.await;
     server.metrics().job_ran(job, done.is_ok(), started.elapsed(), server.clock().now());
-    if let Err(error) = done {
-        tracing::warn!(error = format!("{error:#}"), "the job {} failed; it runs again later", job.as_str());
+    match done {
+        Ok(()) => {}
+        // Of a database that is away the store tells, once; jobs ask every second.
+        Err(error @ Error::Unavailable { .. }) => tracing::debug!(error = format!("{error:#}"), "the job {} waits", job.as_str()),
+        Err(error) => tracing::warn!(error = format!("{error:#}"), "the job {} failed; it runs again later", job.as_str()),
     }
 }
 

@@ -6,7 +6,10 @@ use std::{
 };
 
 use serde_json::json;
-use tokio::{sync::Mutex, time::Instant};
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard},
+    time::{Instant, timeout},
+};
 
 use super::{
     Algorithm,
@@ -32,6 +35,9 @@ pub(super) const PAIRWISE_SUBJECT_KID: &str = "pairwise-subject";
 /// How old the keys in memory may be: other nodes and the command line change them in the store.
 const TIME_TO_LIVE: Duration = Duration::from_millis(500);
 
+/// How long those who need keys wait for newer ones. A database that is paused says nothing for much longer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// All keys, as of one moment.
 struct Keys {
     signing: Vec<Member>,
@@ -52,17 +58,18 @@ struct Member {
     stored: StoredKey,
 }
 
-/// The keys of this server.
+/// The keys of this server. Clones share them.
+#[derive(Clone)]
 pub(crate) struct KeyRing {
     store: Store,
     master_keys: Arc<MasterKeys>,
     clock: Clock,
     schedule: Schedule,
     /// What access tokens are signed with, in this order of preference.
-    access_token_algorithms: Vec<Algorithm>,
-    current: RwLock<Arc<Keys>>,
+    access_token_algorithms: Arc<[Algorithm]>,
+    current: Arc<RwLock<Arc<Keys>>>,
     /// Held by the one who reloads; the others wait for it.
-    reloading: Mutex<()>,
+    reloading: Arc<Mutex<()>>,
 }
 
 impl KeyRing {
@@ -78,8 +85,8 @@ impl KeyRing {
         for member in &keys.signing {
             member.key.test(member.algorithm)?;
         }
-        let current = RwLock::new(Arc::new(keys));
-        Ok(Self { store, master_keys, clock, schedule, access_token_algorithms, current, reloading: Mutex::default() })
+        let (current, access_token_algorithms) = (Arc::new(RwLock::new(Arc::new(keys))), access_token_algorithms.into());
+        Ok(Self { store, master_keys, clock, schedule, access_token_algorithms, current, reloading: Arc::default() })
     }
 
     /// The key that signs access tokens now: of the algorithm that is asked for, else of the selected one, or of the one before
@@ -177,28 +184,47 @@ impl KeyRing {
         if self.is_fresh(&keys) {
             return Ok(keys);
         }
-        let _reloading = self.reloading.lock().await;
-        let keys = self.in_memory();
-        if self.is_fresh(&keys) {
-            return Ok(keys);
+        let reloaded = async {
+            let reloading = Arc::clone(&self.reloading).lock_owned().await;
+            let keys = self.in_memory();
+            if self.is_fresh(&keys) {
+                return Ok(keys);
+            }
+            // To its end, also if nobody waits for it any more: else keys would stay old where every answer is late.
+            let reload = tokio::spawn(self.clone().reload(reloading));
+            reload.await.map_err(|fault| Error::Internal(anyhow::Error::new(fault).context("loading the keys panicked")))
+        };
+        match timeout(PATIENCE, reloaded).await {
+            Ok(reloaded) => reloaded,
+            Err(_) => Ok(self.keep()),
         }
+    }
+
+    async fn reload(self, _reloading: OwnedMutexGuard<()>) -> Arc<Keys> {
+        let keys = self.in_memory();
         match Keys::load(&self.store, &self.master_keys, self.clock.now(), Some(&keys)).await {
             Ok(loaded) => {
                 let loaded = Arc::new(loaded);
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&loaded);
-                Ok(loaded)
+                loaded
             }
-            // Resource servers get their keys while the database is away, or holds what only a newer version knows;
-            // the times of these keys still hold.
             Err(error) => {
                 if let Error::Internal(fault) = error {
                     tracing::error!(fault = format!("{fault:#}"), "the keys cannot be loaded: those in memory stay");
                 }
-                let again = Arc::new(keys.loaded_again(self.clock.now()));
-                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&again);
-                Ok(again)
+                self.keep()
             }
         }
+    }
+
+    /// The keys in memory, until the next try. Resource servers get their keys while the database is away, or holds what only a
+    /// newer version knows; the times of these keys still hold.
+    fn keep(&self) -> Arc<Keys> {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        if !self.is_fresh(&current) {
+            *current = Arc::new(current.loaded_again(self.clock.now()));
+        }
+        Arc::clone(&current)
     }
 }
 

@@ -71,7 +71,7 @@ impl<E: Into<Error>> From<E> for PageError {
     fn from(error: E) -> Self {
         match error.into() {
             Error::Protocol(error) => Self::for_developer(error),
-            Error::Unavailable { reason, retry_after } => {
+            Error::Unavailable { reason, retry_after, .. } => {
                 tracing::debug!(reason, "answered with 503");
                 Self { retry_after: Some(retry_after.as_secs().max(1)), ..Self::of(ErrorKind::Busy) }
             }

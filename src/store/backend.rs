@@ -3,18 +3,36 @@
 use std::{future::Future, time::Duration};
 
 use sqlx::{Connection, PgConnection, SqliteConnection};
+use tokio::time::Instant;
 
-use super::{pool::Pool, sqlite_writer::Writer, tell};
+use super::{
+    health::{Access, Health},
+    pool::Pool,
+    sqlite_writer::Writer,
+};
 use crate::error::{Error, Result};
 
 /// Why a write was refused by a Postgres that may only be read.
 const READ_ONLY: &str = "the database may only be read";
+/// The same of one whose disk is full.
+const FULL: &str = "the disk of the database is full";
+const LATE: &str = "the database did not answer in time";
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The open database.
 #[derive(Clone, Debug)]
 pub(super) enum Backend {
-    Sqlite { readers: Pool<SqliteConnection>, writer: Writer },
-    Postgres(Pool<PgConnection>),
+    Sqlite {
+        readers: Pool<SqliteConnection>,
+        writer: Writer,
+        health: Health,
+    },
+    Postgres {
+        pool: Pool<PgConnection>,
+        health: Health,
+        /// How long an operation may take, a connection included.
+        limit: Duration,
+    },
 }
 
 /// The connection that a verb runs on.
@@ -61,23 +79,31 @@ macro_rules! run {
     };
 }
 
-/// Evaluates one sqlx expression against a pool of readers.
+/// Evaluates one sqlx expression against a pool of readers. Boxed, for whoever reads would otherwise keep the room for every way of it.
 macro_rules! read {
     ($store:expr, $db:ident => $query:expr) => {
         match &$store.backend {
-            $crate::store::backend::Backend::Sqlite { readers: pool, .. } => {
-                let mut lent = pool.lend().await?;
-                let $db = &mut *lent;
-                let told = $query;
-                lent.give_back();
-                told
+            $crate::store::backend::Backend::Sqlite { readers: pool, health, .. } => {
+                let reading = Box::pin(async {
+                    let mut lent = pool.lend().await?;
+                    let $db = &mut *lent;
+                    let told = $query;
+                    lent.give_back();
+                    Ok::<_, $crate::error::Error>(told)
+                });
+                health.of($crate::store::health::Access::Read, tokio::time::Instant::now(), reading.await)?
             }
-            $crate::store::backend::Backend::Postgres(pool) => {
-                let mut lent = pool.lend().await?;
-                let $db = &mut *lent;
-                let told = $query;
-                lent.give_back();
-                told
+            $crate::store::backend::Backend::Postgres { pool, health, limit } => {
+                let reading = Box::pin(async {
+                    let mut lent = pool.lend().await?;
+                    let $db = &mut *lent;
+                    let told = $query;
+                    lent.give_back();
+                    Ok::<_, $crate::error::Error>(told)
+                });
+                let asked_at = tokio::time::Instant::now();
+                let told = $crate::store::backend::within(*limit, reading).await;
+                health.of($crate::store::health::Access::Read, asked_at, told)?
             }
         }
     };
@@ -90,18 +116,23 @@ impl Backend {
     pub(super) async fn write<V: Verb>(&self, verb: V) -> Result<V::Told> {
         match self {
             Self::Sqlite { writer, .. } => writer.write(verb).await,
-            Self::Postgres(pool) => {
-                let pool = pool.clone();
+            Self::Postgres { pool, health, limit } => {
+                let (pool, health, limit) = (pool.clone(), health.clone(), *limit);
                 let run = tokio::spawn(async move {
-                    let mut lent = pool.lend().await?;
-                    let told = on_postgres(&mut lent, &verb).await;
-                    match &told {
-                        Ok(_) => lent.give_back(),
-                        // Connections to a server that was demoted stay read-only: new ones find the server that may write.
-                        Err(Error::Unavailable { reason: READ_ONLY, .. }) => lent.end_with_all_that_rest(),
-                        Err(_) => drop(lent),
-                    }
-                    told
+                    let writing = Box::pin(async {
+                        let mut lent = pool.lend().await?;
+                        let told = on_postgres(&mut lent, &verb).await;
+                        match &told {
+                            Ok(_) => lent.give_back(),
+                            // Connections to a server that was demoted stay read-only: new ones find the server that may write.
+                            Err(Error::Unavailable { reason: READ_ONLY, .. }) => lent.end_with_all_that_rest(),
+                            Err(_) => drop(lent),
+                        }
+                        told
+                    });
+                    let asked_at = Instant::now();
+                    let told = within(limit, writing).await;
+                    health.of(on_postgres_access(&told), asked_at, told)
                 });
                 run.await.map_err(|fault| Error::Internal(anyhow::Error::new(fault).context("a write panicked")))?
             }
@@ -112,12 +143,46 @@ impl Backend {
     /// write-ahead log into the database, which one that may only read cannot.
     pub(super) async fn close(&self) {
         match self {
-            Self::Sqlite { readers, writer } => {
+            Self::Sqlite { readers, writer, .. } => {
                 readers.close().await;
                 writer.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres { pool, .. } => pool.close().await,
         }
+    }
+
+    pub(super) fn health(&self) -> &Health {
+        match self {
+            Self::Sqlite { health, .. } | Self::Postgres { health, .. } => health,
+        }
+    }
+
+    pub(super) fn limit_to(&mut self, within: Duration) {
+        // Clients give up sooner than we do.
+        self.health().wait_for(within / 4);
+        match self {
+            // Its files are here: what they take, they take.
+            Self::Sqlite { .. } => {}
+            Self::Postgres { limit, .. } => *limit = within,
+        }
+    }
+}
+
+/// The outcome of an operation, if it has one in time.
+pub(super) async fn within<T>(limit: Duration, operation: impl Future<Output = Result<T>>) -> Result<T> {
+    let outcome = tokio::time::timeout(limit, operation).await;
+    outcome.unwrap_or_else(|_| {
+        let cause = format!("no answer within {} s", limit.as_secs());
+        Err(Error::Unavailable { reason: LATE, retry_after: RETRY_AFTER, cause: Some(cause) })
+    })
+}
+
+/// One that may only be read, or whose disk or standby keeps writes from ending, still answers readers; any other trouble is
+/// everybody's.
+fn on_postgres_access<T>(told: &Result<T>) -> Access {
+    match told {
+        Ok(_) | Err(Error::Unavailable { reason: READ_ONLY | FULL | LATE, .. }) => Access::Write,
+        Err(_) => Access::Read,
     }
 }
 
@@ -137,17 +202,20 @@ impl From<sqlx::Error> for Error {
     /// Being busy, full or disconnected passes; anything else is a fault of ours.
     fn from(error: sqlx::Error) -> Self {
         if is_passing(&error) {
-            tell::of_unavailability(&error);
-            let reason = if is_read_only(&error) { READ_ONLY } else { "the database cannot be reached or is busy" };
-            return Self::Unavailable { reason, retry_after: Duration::from_secs(1) };
+            let reason = match postgres_code(&error).as_deref() {
+                Some("25006") => READ_ONLY,
+                Some("53100") => FULL,
+                _ => "the database cannot be reached or is busy",
+            };
+            return Self::Unavailable { reason, retry_after: RETRY_AFTER, cause: Some(error.to_string()) };
         }
         Self::Internal(anyhow::Error::new(error).context("database"))
     }
 }
 
-/// `read_only_sql_transaction` (PostgreSQL, Appendix A).
-fn is_read_only(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Database(error) if error.code().as_deref() == Some("25006"))
+/// `read_only_sql_transaction` and `disk_full` are told apart (PostgreSQL, Appendix A); the codes of SQLite are shorter.
+fn postgres_code(error: &sqlx::Error) -> Option<std::borrow::Cow<'_, str>> {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).filter(|code| code.len() == 5)
 }
 
 fn is_passing(error: &sqlx::Error) -> bool {

@@ -1,11 +1,11 @@
 //! The database: the only SQL. One text for `SQLite` and Postgres, writes as verbs that say what happened.
 
 mod backend;
+mod health;
 mod opening;
 mod pool;
 mod scalars;
 mod sqlite_writer;
-mod tell;
 
 pub(crate) mod accesses;
 pub(crate) mod audit_events;
@@ -31,6 +31,8 @@ pub(crate) mod throttles;
 pub(crate) mod transfer;
 
 pub(crate) use opening::{FirstStart, Migrations, newest_schema};
+
+use std::time::Duration;
 
 use backend::{Backend, Verb, read};
 use pool::PoolLoad;
@@ -84,11 +86,24 @@ impl Store {
         self.backend.write(verb).await
     }
 
+    /// The same store, whose every operation ends within this time on Postgres: what stopped answering without hanging up (a host
+    /// that is gone, a server that is paused) is given up, with its connection.
+    #[must_use]
+    pub(crate) fn answering_within(mut self, limit: Duration) -> Self {
+        self.backend.limit_to(limit);
+        self
+    }
+
+    /// For how much of this time, until now, the database did not answer this process: then nobody could repeat a request.
+    pub(crate) fn away_within(&self, age: Duration) -> Duration {
+        self.backend.health().away_within(age)
+    }
+
     /// How the pool of connections stands; on `SQLite` that of the readers.
     pub(crate) fn pool_load(&self) -> PoolLoad {
         match &self.backend {
             Backend::Sqlite { readers, .. } => readers.load(),
-            Backend::Postgres(pool) => pool.load(),
+            Backend::Postgres { pool, .. } => pool.load(),
         }
     }
 
@@ -96,7 +111,7 @@ impl Store {
     pub(crate) fn writer_queue(&self) -> Option<usize> {
         match &self.backend {
             Backend::Sqlite { writer, .. } => Some(writer.queue_length()),
-            Backend::Postgres(_) => None,
+            Backend::Postgres { .. } => None,
         }
     }
 

@@ -18,6 +18,7 @@ use sqlx::{
 use super::{
     Store,
     backend::{Backend, read},
+    health::Health,
     pool::{Pool, PoolLimits},
     sqlite_writer::{self, Writer},
 };
@@ -130,8 +131,9 @@ impl Store {
                 };
                 let readers = Pool::open(options.clone().read_only(true).create_if_missing(false), limits, 1).await.map_err(connect)?;
                 // The writer asks for the lock by itself, more often than SQLite's busy handler would.
-                let writer = Writer::start(options.busy_timeout(sqlite_writer::PATIENCE)).await.map_err(connect)?;
-                Backend::Sqlite { readers, writer }
+                let health = Health::good();
+                let writer = Writer::start(options.busy_timeout(sqlite_writer::PATIENCE), health.clone()).await.map_err(connect)?;
+                Backend::Sqlite { readers, writer, health }
             }
             DatabaseUrl::Postgres(url) => {
                 let options = postgres_options(url).map_err(connect)?;
@@ -143,7 +145,7 @@ impl Store {
                     max_lifetime: Duration::from_mins(30),
                 };
                 let pool = Pool::open(options, limits, 2).await.map_err(connect)?;
-                Backend::Postgres(pool)
+                Backend::Postgres { pool, health: Health::good(), limit: Duration::MAX }
             }
         };
         let store = Self { backend };

@@ -229,10 +229,13 @@ impl<C: Connection + Send + 'static> Drop for Lent<C> {
     fn drop(&mut self) {
         let (Some(mut lent), Ok(runtime)) = (self.lent.take(), tokio::runtime::Handle::try_current()) else { return };
         let pool = self.pool.clone();
+        let dropped_at = Instant::now();
         runtime.spawn(async move {
             if let Ok(Ok(())) = timeout(pool.0.limits.acquire_timeout, lent.connection.ping()).await {
-                pool.0.push(lent);
+                return pool.0.push(lent);
             }
+            // Nor do those that were not used since: the server was restarted, or is another one now.
+            pool.0.resting().retain(|rested| rested.since > dropped_at);
         });
     }
 }

@@ -12,7 +12,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::backend::{Conn, Extent, Verb};
+use super::{
+    backend::{Conn, Extent, Verb},
+    health::{Access, Health},
+};
 use crate::error::{Error, Result, panic_message};
 
 /// How many verbs share a commit at most.
@@ -42,17 +45,17 @@ enum Message {
 
 impl Writer {
     /// Opens the connection and starts the task.
-    pub(super) async fn start(options: SqliteConnectOptions) -> Result<Self, sqlx::Error> {
+    pub(super) async fn start(options: SqliteConnectOptions, health: Health) -> Result<Self, sqlx::Error> {
         let connection = options.connect().await?;
         let (jobs, inbox) = mpsc::channel(QUEUE);
-        let task = tokio::spawn(Task { options, connection: Some(connection), inbox, busy_since: None }.work());
+        let task = tokio::spawn(Task { options, connection: Some(connection), inbox, busy_since: None, health }.work());
         Ok(Self { jobs, task: Arc::new(Mutex::new(Some(task))) })
     }
 
     /// Queues a verb and waits for the commit that it is part of.
     pub(super) async fn write<V: Verb>(&self, verb: V) -> Result<V::Told> {
         let (answer, answered) = oneshot::channel();
-        let job = VerbJob { verb, outcome: None, answer };
+        let job = VerbJob { verb, asked_at: Instant::now(), outcome: None, answer };
         self.jobs.send(Message::Run(Box::new(job))).await.map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
     }
@@ -81,9 +84,9 @@ trait Job: Send {
     /// Runs the verb and keeps what it says.
     fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> BoxFuture<'a, Ran>;
     /// Tells the outcome, once it is committed.
-    fn committed(self: Box<Self>);
+    fn committed(self: Box<Self>, health: &Health);
     /// Tells that nothing happened.
-    fn undone(self: Box<Self>, error: Error);
+    fn undone(self: Box<Self>, error: Error, health: &Health);
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -91,12 +94,13 @@ enum Ran {
     Done,
     /// This verb failed; its statement undid itself.
     Failed,
-    /// The database is in trouble (disk full, I/O): it may have rolled back the whole transaction by itself.
-    InTrouble,
+    /// The database is in trouble (disk full, I/O), of this kind: it may have rolled back the whole transaction by itself.
+    InTrouble(String),
 }
 
 struct VerbJob<V: Verb> {
     verb: V,
+    asked_at: Instant,
     outcome: Option<Result<V::Told>>,
     answer: oneshot::Sender<Result<V::Told>>,
 }
@@ -111,7 +115,7 @@ impl<V: Verb> Job for VerbJob<V> {
             let outcome = self.verb.run(&mut Conn::Sqlite(connection)).await;
             let ran = match &outcome {
                 Ok(_) => Ran::Done,
-                Err(Error::Unavailable { .. }) => Ran::InTrouble,
+                Err(Error::Unavailable { reason, cause, .. }) => Ran::InTrouble(cause.clone().unwrap_or_else(|| (*reason).to_owned())),
                 Err(_) => Ran::Failed,
             };
             self.outcome = Some(outcome);
@@ -119,17 +123,18 @@ impl<V: Verb> Job for VerbJob<V> {
         })
     }
 
-    fn committed(self: Box<Self>) {
+    fn committed(self: Box<Self>, health: &Health) {
         let outcome = self.outcome.unwrap_or_else(|| Err(Error::internal("a write gave no answer")));
         // Whoever asked may be gone; the write stands all the same.
-        let _ = self.answer.send(outcome);
+        let _ = self.answer.send(health.of(Access::Write, self.asked_at, outcome));
     }
 
-    fn undone(self: Box<Self>, error: Error) {
-        let _ = self.answer.send(match self.outcome {
+    fn undone(self: Box<Self>, error: Error, health: &Health) {
+        let outcome = match self.outcome {
             Some(Err(own)) => Err(own),
             _ => Err(error),
-        });
+        };
+        let _ = self.answer.send(health.of(Access::Write, self.asked_at, outcome));
     }
 }
 
@@ -139,6 +144,7 @@ struct Task {
     connection: Option<SqliteConnection>,
     inbox: mpsc::Receiver<Message>,
     busy_since: Option<Instant>,
+    health: Health,
 }
 
 impl Task {
@@ -187,14 +193,20 @@ impl Task {
         match self.try_commit(&mut group).await {
             Ok(()) => {
                 for job in group {
-                    job.committed();
+                    job.committed(&self.health);
                 }
             }
             Err(error) => {
                 self.connection = None;
-                tracing::warn!(error = %error, writes = group.len(), "writes were undone and refused with 503: the database could not commit them");
+                if let GroupFailed::Panicked(_) = error {
+                    tracing::error!(error = %error, writes = group.len(), "writes were undone and refused with 503");
+                }
                 for job in group {
-                    job.undone(Error::unavailable("the database could not commit"));
+                    let cause = Some(error.to_string());
+                    job.undone(
+                        Error::Unavailable { reason: "the database could not commit", retry_after: Duration::from_secs(1), cause },
+                        &self.health,
+                    );
                 }
             }
         }
@@ -208,7 +220,7 @@ impl Task {
         if let [lone] = group
             && lone.extent() == Extent::OneStatement
             // In trouble nothing was done, and the trouble may be one that passes: another process writes.
-            && run(lone, connection).await? != Ran::InTrouble
+            && !matches!(run(lone, connection).await?, Ran::InTrouble(_))
         {
             return Ok(());
         }
@@ -217,8 +229,8 @@ impl Task {
         for job in group {
             match job.extent() {
                 Extent::OneStatement => {
-                    if run(job, connection).await? == Ran::InTrouble {
-                        return Err(GroupFailed::InTrouble);
+                    if let Ran::InTrouble(trouble) = run(job, connection).await? {
+                        return Err(GroupFailed::InTrouble(trouble));
                     }
                 }
                 Extent::Several => {
@@ -227,8 +239,8 @@ impl Task {
                         sqlx::query("SAVEPOINT verb").execute(&mut *connection).await?;
                     }
                     let outcome = AssertUnwindSafe(job.run(connection)).catch_unwind().await;
-                    if matches!(outcome, Ok(Ran::InTrouble)) {
-                        return Err(GroupFailed::InTrouble);
+                    if let Ok(Ran::InTrouble(trouble)) = outcome {
+                        return Err(GroupFailed::InTrouble(trouble));
                     }
                     let is_done = matches!(outcome, Ok(Ran::Done));
                     if is_alone && !is_done {
@@ -276,8 +288,8 @@ fn is_busy(error: &dyn sqlx::error::DatabaseError) -> bool {
 enum GroupFailed {
     #[error(transparent)]
     Database(#[from] sqlx::Error),
-    #[error("a statement met a database in trouble")]
-    InTrouble,
+    #[error("{0}")]
+    InTrouble(String),
     #[error("a write panicked: {0}")]
     Panicked(String),
 }
@@ -319,7 +331,7 @@ mod tests {
             .busy_timeout(PATIENCE);
         let mut other = options.connect().await.unwrap();
         sqlx::query("CREATE TABLE numbers (number INTEGER PRIMARY KEY)").execute(&mut other).await.unwrap();
-        Fixture { writer: Writer::start(options).await.unwrap(), other, _dir: dir }
+        Fixture { writer: Writer::start(options, Health::good()).await.unwrap(), other, _dir: dir }
     }
 
     impl Fixture {

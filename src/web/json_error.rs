@@ -61,7 +61,7 @@ impl IntoResponse for JsonError {
     fn into_response(self) -> Response {
         let mut response = match &self.error {
             Error::Protocol(error) => answer(error),
-            Error::Unavailable { reason, retry_after } => {
+            Error::Unavailable { reason, retry_after, .. } => {
                 tracing::debug!(reason, "answered with 503");
                 let error = OAuthError::new(ErrorCode::TemporarilyUnavailable, "The server is busy: try again in a moment.");
                 let mut response = answer(&error);

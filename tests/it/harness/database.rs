@@ -75,6 +75,12 @@ impl Database {
         Self::create(backend, None).await
     }
 
+    /// An empty one in a cluster of a test's own.
+    pub fn in_cluster(url: &str) -> Self {
+        let dir = Arc::new(tempfile::tempdir().unwrap());
+        Self { backend: Backend::Postgres, url: url.to_owned(), dir: dir.path().to_owned(), name: String::new(), _dir: dir }
+    }
+
     async fn create(backend: Backend, template: Option<&str>) -> Self {
         let dir = Arc::new(tempfile::tempdir().unwrap());
         let path = dir.path().to_owned();

@@ -4,6 +4,8 @@ pub mod answer;
 pub mod app;
 pub mod backup;
 pub mod browser;
+pub mod chains;
+pub mod cluster;
 pub mod database;
 pub mod deployment;
 pub mod meanwhile;
