@@ -21,6 +21,9 @@ pub enum Error {
         /// What the database said, or that it said nothing: for the log.
         cause: Option<String>,
     },
+    /// More requests came than a limit allows: 429 with `Retry-After` (RFC 6585 §4).
+    #[error("too many requests")]
+    TooMany { retry_after: Duration },
     /// A fault of ours. Logged with an id; the client learns `server_error`.
     #[error(transparent)]
     Internal(#[from] anyhow::Error),
@@ -36,6 +39,11 @@ impl Error {
     /// [`Error::Unavailable`] with a second to wait.
     pub fn unavailable(reason: &'static str) -> Self {
         Self::Unavailable { reason, retry_after: Duration::from_secs(1), cause: None }
+    }
+
+    /// How long to wait as `Retry-After` tells it (RFC 9110 §10.2.3): in whole seconds, not before the time has come.
+    pub fn seconds_of(wait: Duration) -> u64 {
+        (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
     }
 
     /// [`Error::Internal`] with a message for the log.

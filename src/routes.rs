@@ -39,7 +39,8 @@ use crate::{
         json_error::JsonError,
         page,
         proxies::Proxies,
-        request_log::{self, Logged},
+        rate_limit,
+        request_log::{self, Limited, Logged},
         session,
     },
 };
@@ -99,7 +100,7 @@ fn router(server: &Server) -> Router {
         "" => below_the_path,
         path => {
             let with_a_slash = Router::new().route(&format!("{path}/"), get(pages::home));
-            Router::new().nest(path, below_the_path).merge(as_pages(server, with_a_slash)).merge(health(server))
+            Router::new().nest(path, below_the_path).merge(as_pages(server, with_a_slash, Limited::ByAddress)).merge(health(server))
         }
     };
     placed.merge(well_known(server)).merge(elsewhere(server)).with_state(server.clone())
@@ -113,7 +114,7 @@ fn well_known(server: &Server) -> Router<Server> {
         roots.iter().fold(Router::new(), |router, root| router.route(&format!("{root}/.well-known/{{*name}}"), any(metadata::not_found)));
     let router = not_found.route(paths::WEBFINGER, get(webfinger::get));
     let router = places(issuer).iter().fold(router, |router, place| router.route(place, get(metadata::get)));
-    for_any_origin(server, router, Logged::Failures)
+    for_any_origin(server, router, Logged::Failures, Limited::Elsewhere)
 }
 
 /// Answers in JSON, without cookies.
@@ -131,34 +132,40 @@ fn for_programs(server: &Server) -> Router<Server> {
         }
     };
     let others = Router::new().route(paths::INTROSPECT, post(introspect::post));
-    for_any_origin(server, documents, Logged::Failures).merge(for_any_origin(server, shared, Logged::All)).merge(in_json(
-        server,
-        others,
-        Logged::All,
-    ))
+    for_any_origin(server, documents, Logged::Failures, Limited::Elsewhere)
+        .merge(for_any_origin(server, shared, Logged::All, Limited::ByAddress))
+        .merge(in_json(server, others, Logged::All, Limited::ByAddress))
 }
 
 fn health(server: &Server) -> Router<Server> {
-    in_json(server, Router::new().route("/health/live", get(health::live)).route("/health/ready", get(health::ready)), Logged::Failures)
+    let routes = Router::new().route("/health/live", get(health::live)).route("/health/ready", get(health::ready));
+    in_json(server, routes, Logged::Failures, Limited::Elsewhere)
 }
 
-fn for_any_origin(server: &Server, router: Router<Server>, logged: Logged) -> Router<Server> {
+fn for_any_origin(server: &Server, router: Router<Server>, logged: Logged, limited: Limited) -> Router<Server> {
     // Around what logs and ends requests, so that every status can be read.
-    let layers = (headers::on_everything(server), cors::allow_any_origin(), request_log::around(server, IN_JSON, logged));
+    let layers = (headers::on_everything(server), cors::allow_any_origin(), request_log::around(server, IN_JSON, logged, limited));
     router.method_not_allowed_fallback(method_not_allowed).layer(layers)
 }
 
-fn in_json(server: &Server, router: Router<Server>, logged: Logged) -> Router<Server> {
-    let layers = (headers::on_everything(server), request_log::around(server, IN_JSON, logged));
+fn in_json(server: &Server, router: Router<Server>, logged: Logged, limited: Limited) -> Router<Server> {
+    let layers = (headers::on_everything(server), request_log::around(server, IN_JSON, logged, limited));
     router.method_not_allowed_fallback(method_not_allowed).layer(layers)
 }
 
 /// Answers with pages and redirects; the browser's session is at hand.
 fn for_people(server: &Server) -> Router<Server> {
-    let with_forms = Router::new()
+    let from_our_pages = || from_fn_with_state(server.clone(), pages::refuse_cross_site);
+    let for_anyone = Router::new()
         .route("/", get(pages::home))
         .route("/login", get(login::get).head(authorize::head).post(login::post))
         .route("/signup", get(signup::get).head(authorize::head).post(signup::post))
+        .route("/signed-out", get(signed_out::get))
+        .layer(from_our_pages())
+        // Always asked for by other sites: what it takes is not decided by where a request comes from.
+        .route(paths::AUTHORIZE, get(authorize::get).head(authorize::head).post(authorize::post))
+        .route(paths::END_SESSION, get(end_session::get).head(authorize::head).post(end_session::post));
+    let when_signed_in = Router::new()
         .route("/consent", get(consent::get).head(authorize::head).post(consent::post))
         .route("/select-account", get(select_account::get).head(authorize::head).post(select_account::post))
         .route("/account", get(account::get))
@@ -167,27 +174,26 @@ fn for_people(server: &Server) -> Router<Server> {
         .route("/account/sessions/end", post(account::end_session))
         .route("/account/apps/end", post(account::end_app))
         .route("/sign-out", get(sign_out::get).head(authorize::head).post(sign_out::post))
-        .route("/signed-out", get(signed_out::get))
-        .layer(from_fn_with_state(server.clone(), pages::refuse_cross_site));
-    let visited = Router::new()
-        // Always asked for by other sites: what it takes is not decided by where a request comes from.
-        .route(paths::AUTHORIZE, get(authorize::get).head(authorize::head).post(authorize::post))
-        .route(paths::END_SESSION, get(end_session::get).head(authorize::head).post(end_session::post))
-        .merge(with_forms)
-        .method_not_allowed_fallback(async || PageError::method_not_allowed())
-        .layer(session::layer(server))
-        .layer(from_fn(session::secure_removal))
-        .route(assets::ROUTE, get(pages::asset));
-    as_pages(server, visited)
+        .layer(from_fn_with_state(server.clone(), rate_limit::by_person))
+        .layer(from_our_pages());
+    let with_session = |router: Router<Server>| {
+        router
+            .method_not_allowed_fallback(async || PageError::method_not_allowed())
+            .layer(session::layer(server))
+            .layer(from_fn(session::secure_removal))
+    };
+    as_pages(server, with_session(for_anyone), Limited::ByAddress)
+        .merge(as_pages(server, with_session(when_signed_in), Limited::Elsewhere))
+        .merge(as_pages(server, Router::new().route(assets::ROUTE, get(pages::asset)), Limited::Elsewhere))
 }
 
 /// Nothing is there.
 fn elsewhere(server: &Server) -> Router<Server> {
-    as_pages(server, Router::new().fallback(error::elsewhere))
+    as_pages(server, Router::new().fallback(error::elsewhere), Limited::ByAddress)
 }
 
-fn as_pages(server: &Server, router: Router<Server>) -> Router<Server> {
-    let layers = (headers::on_everything(server), request_log::around(server, PageError::envelope, Logged::All));
+fn as_pages(server: &Server, router: Router<Server>, limited: Limited) -> Router<Server> {
+    let layers = (headers::on_everything(server), request_log::around(server, PageError::envelope, Logged::All, limited));
     router.layer(layers).layer(from_fn_with_state(server.clone(), page::around))
 }
 

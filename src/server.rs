@@ -3,11 +3,13 @@
 mod connections;
 mod flights;
 mod hashing;
+mod rate_limits;
 mod turns;
 
 pub(crate) use connections::Connections;
 pub(crate) use flights::Flights;
 pub(crate) use hashing::{HashingGate, HashingMemory};
+pub(crate) use rate_limits::{Counted, Limit, RateLimits, Standing};
 pub(crate) use turns::{Turn, Turns};
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
@@ -59,6 +61,7 @@ struct Inner {
     resources: Cache<Resource, Option<Arc<ProtectedResource>>>,
     hashing: HashingGate,
     sign_ins: Arc<Turns<Parties>>,
+    rate_limits: RateLimits,
     tellings: Arc<Semaphore>,
     metrics: Metrics,
     traces: Traces,
@@ -103,6 +106,7 @@ impl Server {
             request_objects: Flights::default(),
             hashing: HashingGate::new(config.passwords.hashing_threads, config.passwords.hashing_queue),
             sign_ins: Turns::new(SIGN_INS_IN_LINE),
+            rate_limits: RateLimits::new(&config.rate_limit),
             tellings: Arc::new(Semaphore::new(TELLINGS)),
             metrics: Metrics::new(clock.now()),
             traces,
@@ -163,6 +167,11 @@ impl Server {
     /// The turns of those who sign in to one account from one network.
     pub(crate) fn sign_ins(&self) -> &Arc<Turns<Parties>> {
         &self.0.sign_ins
+    }
+
+    /// How many requests an address, a person and a client may send.
+    pub(crate) fn rate_limits(&self) -> &RateLimits {
+        &self.0.rate_limits
     }
 
     /// The places of those who sign out and tell clients of it.
@@ -252,6 +261,7 @@ impl Server {
 pub(crate) fn of_all_who_wait(shared: &Arc<Error>) -> Error {
     match &**shared {
         Error::Unavailable { reason, retry_after, cause } => Error::Unavailable { reason, retry_after: *retry_after, cause: cause.clone() },
+        Error::TooMany { retry_after } => Error::TooMany { retry_after: *retry_after },
         Error::Protocol(error) => Error::Protocol(error.clone()),
         Error::Internal(error) => Error::internal(format!("{error:#}")),
     }

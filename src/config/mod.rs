@@ -6,6 +6,7 @@ mod declared;
 mod master_key;
 mod mistakes;
 mod network;
+mod rate_limit;
 mod settings;
 mod show;
 mod sources;
@@ -33,6 +34,7 @@ pub use self::{
     master_key::{MasterKey, MasterKeySource},
     mistakes::{Mistake, Mistakes},
     network::Network,
+    rate_limit::{Rate, RateLimit},
     settings::{
         AddressHeader, Audit, ByAddress, Database, Keys, Limits, LogFormat, Metrics, Outbound, Passwords, Proxies, Registration,
         RegistrationMode, Session, SignUp, Telemetry, Throttle, Tokens,
@@ -61,6 +63,7 @@ pub struct Config {
     pub passwords: Passwords,
     pub throttle: Throttle,
     pub proxies: Proxies,
+    pub rate_limit: RateLimit,
     pub sign_up: SignUp,
     pub keys: Keys,
     pub outbound: Outbound,
@@ -140,6 +143,7 @@ impl Config {
             passwords,
             throttle,
             proxies,
+            rate_limit,
             sign_up,
             keys,
             outbound,
@@ -167,6 +171,7 @@ impl Config {
             passwords,
             throttle,
             proxies,
+            rate_limit,
             sign_up,
             keys,
             outbound,

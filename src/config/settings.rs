@@ -16,7 +16,7 @@ pub(super) use leaf::Leaf;
 use crate::oauth::{Algorithm, Issuer, Scope, client_metadata::PkcePolicy};
 
 use super::{
-    DatabaseUrl, MasterKey, Network,
+    DatabaseUrl, MasterKey, Network, RateLimit,
     values::{
         AccessTokenTtl, DAY, HOUR, KIB, MIB, MINUTE, Within, boolean, collector, key_sets, log_directives, networks, parsed, path, roles,
         scope, scopes, socket_address, threads,
@@ -97,6 +97,10 @@ pub(super) struct Settings {
     /// The proxies in front, which say the address that a request comes from.
     #[config(nested)]
     pub proxies: Proxies,
+
+    /// How many requests are answered before more are refused with 429. Each endpoint and each page counts by itself, and each node.
+    #[config(nested)]
+    pub rate_limit: RateLimit,
 
     /// Whether people make their accounts themselves.
     #[config(nested)]

@@ -11,13 +11,17 @@ use serde::Serialize;
 use crate::{
     client_auth::{self, AuthenticatedClient},
     error::Result,
-    oauth::{ErrorCode, OAuthError, Scope, claims::AccessTokenClaims, client::ClientType, token_response::TokenResponse},
+    oauth::{
+        ErrorCode, OAuthError, Scope, claims::AccessTokenClaims, client::ClientType, metadata::paths, token_response::TokenResponse,
+    },
     server::Server,
     store::grants::Standing,
     tokens::{access_token, refresh_token, subject},
     web::{
+        caller::Caller,
         form::Form,
         json_error::{JsonError, no_store},
+        rate_limit,
     },
 };
 
@@ -48,8 +52,14 @@ enum Token {
 }
 
 /// `POST /oauth/introspect`
-pub(crate) async fn post(State(server): State<Server>, headers: HeaderMap, Form(params): Form) -> Result<Response, JsonError> {
+pub(crate) async fn post(
+    State(server): State<Server>,
+    caller: Caller,
+    headers: HeaderMap,
+    Form(params): Form,
+) -> Result<Response, JsonError> {
     let client = client_auth::authenticate(&server, &headers, &params).await?;
+    rate_limit::count_client(&server, paths::INTROSPECT, &client, caller.origin.address)?;
     if client.client_type != ClientType::Confidential {
         return Err(
             OAuthError::new(ErrorCode::InvalidClient, "Introspection is for confidential clients: it needs a client_secret.").into()

@@ -10,7 +10,7 @@ use crate::{
     jose::Algorithm,
     jose::schedule::{Next, Schedule, State, newest},
     metrics::{Family, Page},
-    server::Server,
+    server::{Limit, Server},
 };
 
 /// The page. `lost_lines`: how many log lines could not be written.
@@ -41,6 +41,9 @@ fn of_load(server: &Server) -> Vec<Family> {
         Family::gauge("grantor_hashing_queue_limit", "How many passwords may wait").with(&[], hashing.queue),
         Family::counter("grantor_hashing_refusals", "Passwords that were not hashed because too many waited, or of one address")
             .with(&[], hashing.refused),
+        Limit::ALL.iter().fold(Family::counter("grantor_rate_limit_refusals", "Requests that a limit refused"), |family, limit| {
+            family.with(&[("limit", limit.as_str())], server.rate_limits().refusals(*limit))
+        }),
         connections,
         Family::gauge("grantor_database_connections_limit", "How many connections there may be").with(&[], pool.limit),
         Family::gauge("grantor_database_waiting", "Who waits for a connection").with(&[], pool.waiting),

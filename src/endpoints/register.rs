@@ -30,7 +30,7 @@ pub(crate) async fn post(
 ) -> Result<Response, BearerError> {
     let token = bearer::in_header(&headers)?;
     let admitted = registration::admit(&server, token.as_deref(), caller.origin).await.map_err(refusal)?;
-    let admitted = admitted.ok_or(BearerError::NoToken)?.map_err(|wait| BearerError::Other(JsonError::too_many(wait.0)))?;
+    let admitted = admitted.ok_or(BearerError::NoToken)?.map_err(|wait| Error::TooMany { retry_after: wait.0 })?;
     let JsonObject(document) = document.map_err(BearerError::Other)?;
     let registration = registration::register(&server, admitted, document, caller.origin).await.map_err(refusal)?;
     Ok(told(&server, StatusCode::CREATED, &registration))

@@ -11,7 +11,7 @@ use crate::{
     client_auth::{self, AuthenticatedClient},
     clock::Timestamp,
     error::Result,
-    oauth::OAuthError,
+    oauth::{OAuthError, metadata::paths},
     server::Server,
     store::{grants::RevokeGrant, revoked_tokens::RevokeAccessToken},
     tokens::{access_token, refresh_token},
@@ -19,6 +19,7 @@ use crate::{
         caller::Caller,
         form::Form,
         json_error::{JsonError, no_store},
+        rate_limit,
     },
 };
 
@@ -30,6 +31,7 @@ pub(crate) async fn post(
     Form(params): Form,
 ) -> Result<Response, JsonError> {
     let client = client_auth::authenticate(&server, &headers, &params).await?;
+    rate_limit::count_client(&server, paths::REVOKE, &client, caller.origin.address)?;
     let token = params.required("token")?;
     if refresh_token::looks_like_one(token) {
         revoke_refresh_token(&server, &client, token, caller.origin).await?;

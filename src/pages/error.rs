@@ -75,6 +75,9 @@ impl<E: Into<Error>> From<E> for PageError {
                 tracing::debug!(reason, "answered with 503");
                 Self { retry_after: Some(retry_after.as_secs().max(1)), ..Self::of(ErrorKind::Busy) }
             }
+            Error::TooMany { retry_after } => {
+                Self { retry_after: Some(Error::seconds_of(retry_after)), ..Self::of(ErrorKind::TooMany) }
+            }
             Error::Internal(fault) => {
                 tracing::error!(fault = format!("{fault:#}"), "a request failed");
                 Self::of(ErrorKind::Internal)
@@ -91,6 +94,7 @@ impl ErrorKind {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }

@@ -107,10 +107,9 @@ pub(crate) async fn post(
     }
 }
 
-/// RFC 9110 §10.2.3, in whole seconds: not before the time has come.
+/// RFC 9110 §10.2.3.
 pub(super) fn retry_after(mut response: Response, wait: Duration) -> Response {
-    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    response.headers_mut().insert(header::RETRY_AFTER, seconds.max(1).into());
+    response.headers_mut().insert(header::RETRY_AFTER, Error::seconds_of(wait).into());
     response
 }
 

@@ -307,6 +307,8 @@ pub(crate) enum ErrorKind {
     NotFound,
     MethodNotAllowed,
     TooLarge,
+    /// A limit of `rate_limit` was reached.
+    TooMany,
     Busy,
     Internal,
 }
@@ -321,6 +323,7 @@ impl ErrorKind {
             Self::NotFound => t!("error.not_found.title", locale = lang),
             Self::MethodNotAllowed => t!("error.method_not_allowed.title", locale = lang),
             Self::TooLarge => t!("error.too_large.title", locale = lang),
+            Self::TooMany => t!("error.too_many.title", locale = lang),
             Self::Busy => t!("error.busy.title", locale = lang),
             Self::Internal => t!("error.internal.title", locale = lang),
         }
@@ -335,6 +338,7 @@ impl ErrorKind {
             Self::NotFound => t!("error.not_found.text", locale = lang),
             Self::MethodNotAllowed => t!("error.method_not_allowed.text", locale = lang),
             Self::TooLarge => t!("error.too_large.text", locale = lang),
+            Self::TooMany => t!("error.too_many.text", locale = lang),
             Self::Busy => t!("error.busy.text", locale = lang),
             Self::Internal => t!("error.internal.text", locale = lang),
         }

@@ -28,7 +28,7 @@ async fn a_panic_and_a_time_out_can_be_read_from_any_origin() {
     let handlers = Router::new()
         .route("/panics", get(async || -> StatusCode { panic!("it went wrong") }))
         .route("/hangs", get(async || std::future::pending::<StatusCode>().await));
-    let router = for_any_origin(&server, handlers, Logged::All).with_state(server.clone());
+    let router = for_any_origin(&server, handlers, Logged::All, Limited::ByAddress).with_state(server.clone());
 
     for (path, status) in [("/panics", StatusCode::INTERNAL_SERVER_ERROR), ("/hangs", StatusCode::SERVICE_UNAVAILABLE)] {
         let request = Request::get(path).body(Body::empty()).expect("a request");

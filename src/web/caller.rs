@@ -1,9 +1,12 @@
 //! Who sent a request, as far as the connection and headers tell.
 
-use std::{convert::Infallible, net::SocketAddr};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+};
 
 use axum::extract::FromRequestParts;
-use http::{header::USER_AGENT, request::Parts};
+use http::{Extensions, header::USER_AGENT, request::Parts};
 
 use super::request_log;
 use crate::audit::Origin;
@@ -14,6 +17,11 @@ const USER_AGENT_MAX: usize = 300;
 /// The address that a request comes from: the other end of the connection, or whom [trusted proxies](super::proxies) name.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
+
+/// The address that a request comes from.
+pub(crate) fn address(extensions: &Extensions) -> Option<IpAddr> {
+    extensions.get::<Peer>().map(|Peer(address)| address.ip().to_canonical())
+}
 
 /// Where a request comes from.
 #[derive(Clone, Debug, Default)]
@@ -28,10 +36,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let user_agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
         Ok(Self {
-            origin: Origin {
-                address: parts.extensions.get::<Peer>().map(|Peer(address)| address.ip().to_canonical()),
-                request_id: request_log::current_id(),
-            },
+            origin: Origin { address: address(&parts.extensions), request_id: request_log::current_id() },
             user_agent: user_agent.map(|text| text.chars().take(USER_AGENT_MAX).collect()),
         })
     }

@@ -43,10 +43,9 @@ impl<S: Service<Request, Response = Response, Error = Infallible>> Service<Reque
 
 /// Lets scripts of any origin read an answer.
 pub(crate) fn readable(mut response: Response) -> Response {
+    const EXPOSED: HeaderValue = HeaderValue::from_static("WWW-Authenticate, DPoP-Nonce, Retry-After, RateLimit, RateLimit-Policy");
     response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    response
-        .headers_mut()
-        .insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("WWW-Authenticate, DPoP-Nonce, Retry-After"));
+    response.headers_mut().insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
     response
 }
 

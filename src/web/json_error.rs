@@ -1,12 +1,10 @@
 //! Errors of the endpoints for programs: JSON, and a challenge where one is due (OAuth 2.1 §3.2.4).
 
-use std::time::Duration;
-
 use axum::{
     Json,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 use super::request_log::Refused;
@@ -28,13 +26,12 @@ struct Body<'a> {
 pub(crate) struct JsonError {
     error: Error,
     status: Option<StatusCode>,
-    headers: HeaderMap,
 }
 
 impl JsonError {
     /// An error that leaves with another status than its code has by itself: 405, 413.
     pub(crate) fn with_status(status: StatusCode, error: OAuthError) -> Self {
-        Self { error: Error::Protocol(error), status: Some(status), headers: HeaderMap::new() }
+        Self { error: Error::Protocol(error), status: Some(status) }
     }
 
     /// 413.
@@ -42,18 +39,11 @@ impl JsonError {
         Self::with_status(StatusCode::PAYLOAD_TOO_LARGE, OAuthError::invalid_request("The body is larger than this server accepts."))
     }
 
-    /// 429 (RFC 6585 §4).
-    pub(crate) fn too_many(wait: Duration) -> Self {
-        let error = OAuthError::new(ErrorCode::TemporarilyUnavailable, "Too many requests from this address: try again later.");
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        let headers = HeaderMap::from_iter([(header::RETRY_AFTER, seconds.max(1).into())]);
-        Self { headers, ..Self::with_status(StatusCode::TOO_MANY_REQUESTS, error) }
-    }
 }
 
 impl<E: Into<Error>> From<E> for JsonError {
     fn from(error: E) -> Self {
-        Self { error: error.into(), status: None, headers: HeaderMap::new() }
+        Self { error: error.into(), status: None }
     }
 }
 
@@ -68,6 +58,16 @@ impl IntoResponse for JsonError {
                 response.headers_mut().insert(header::RETRY_AFTER, retry_after.as_secs().max(1).into());
                 response
             }
+            Error::TooMany { retry_after } => {
+                let error = OAuthError::new(
+                    ErrorCode::TemporarilyUnavailable,
+                    "Too many requests: send the next one when the seconds in the header Retry-After are over.",
+                );
+                let mut response = answer(&error);
+                *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
+                response.headers_mut().insert(header::RETRY_AFTER, Error::seconds_of(*retry_after).into());
+                response
+            }
             Error::Internal(fault) => {
                 tracing::error!(fault = format!("{fault:#}"), "a request failed");
                 answer(&OAuthError::new(
@@ -79,7 +79,6 @@ impl IntoResponse for JsonError {
         if let Some(status) = self.status {
             *response.status_mut() = status;
         }
-        response.headers_mut().extend(self.headers);
         response
     }
 }

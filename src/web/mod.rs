@@ -15,5 +15,6 @@ pub(crate) mod listener;
 pub(crate) mod page;
 mod places;
 pub(crate) mod proxies;
+pub(crate) mod rate_limit;
 pub(crate) mod request_log;
 pub(crate) mod session;

@@ -1,6 +1,7 @@
 //! One log line, one id and one time limit for every request; a panic ends one request, not the server.
 
 use std::{
+    cell::Cell,
     convert::Infallible,
     net::IpAddr,
     panic::AssertUnwindSafe,
@@ -19,24 +20,41 @@ use tokio::time::Instant;
 use tower::{Layer, Service, layer::layer_fn};
 use uuid::Uuid;
 
-use super::{caller::Peer, places::Idle};
+use super::{caller, places::Idle, rate_limit};
 use crate::{
     error::{Error, panic_message},
     metrics::RouteMetrics,
     oauth::{ErrorCode, OAuthError},
     secret,
-    server::Server,
+    server::{Server, Standing},
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 tokio::task_local! {
-    static CURRENT: Uuid;
+    static CURRENT: Current;
 }
+
+/// The request that this task answers.
+struct Current {
+    id: Uuid,
+    standings: Cell<Standings>,
+}
+
+/// How whoever sent the request stands: by address or person, and by client.
+type Standings = [Option<Standing>; 2];
 
 /// The id of the request that this task answers.
 pub(crate) fn current_id() -> Option<Uuid> {
-    CURRENT.try_with(|id| *id).ok()
+    CURRENT.try_with(|current| current.id).ok()
+}
+
+/// Keeps how someone stands for the header of the answer.
+pub(super) fn tell(standing: Standing) {
+    let _ = CURRENT.try_with(|current| {
+        let [first, _] = current.standings.get();
+        current.standings.set(if first.is_none() { [Some(standing), None] } else { [first, Some(standing)] });
+    });
 }
 
 /// How an error is told to the caller of a route: as JSON or as a page.
@@ -48,6 +66,15 @@ pub(crate) enum Logged {
     All,
     /// Of what anyone may read, and probes and caches read all the time, a success is told on the level `debug` only.
     Failures,
+}
+
+/// Where the requests of a route are counted against a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limited {
+    /// Here, by their address.
+    ByAddress,
+    /// Inside, where it is known who sends them; or nowhere.
+    Elsewhere,
 }
 
 /// With which code a request was refused, as an extension of its answer: refusals are counted by it.
@@ -85,9 +112,17 @@ impl Line {
 }
 
 /// Wraps every route. Neither path parameters nor queries are logged: they hold codes, states and sealed requests.
-pub(crate) fn around<S>(server: &Server, envelope: Envelope, logged: Logged) -> impl Layer<S, Service = Around<S>> + Clone + use<S> {
+pub(crate) fn around<S>(
+    server: &Server,
+    envelope: Envelope,
+    logged: Logged,
+    limited: Limited,
+) -> impl Layer<S, Service = Around<S>> + Clone + use<S> {
     let server = server.clone();
-    layer_fn(move |inner| Around { shared: Arc::new(Shared { server: server.clone(), envelope, logged, route: OnceLock::new() }), inner })
+    layer_fn(move |inner| {
+        let shared = Shared { server: server.clone(), envelope, logged, limited, route: OnceLock::new() };
+        Around { shared: Arc::new(shared), inner }
+    })
 }
 
 #[derive(Clone)]
@@ -100,6 +135,7 @@ struct Shared {
     server: Server,
     envelope: Envelope,
     logged: Logged,
+    limited: Limited,
     /// Each route is wrapped by itself: which one this is, its first request tells.
     route: OnceLock<Arc<RouteMetrics>>,
 }
@@ -133,16 +169,31 @@ where
         let id = secret::new_id(shared.server.clock().now());
         let method = request.method().clone();
         let route = request.extensions().get::<MatchedPath>().cloned();
-        let address = request.extensions().get::<Peer>().map(|Peer(address)| address.ip());
+        let address = caller::address(request.extensions());
         let idle = request.extensions().get::<Arc<Idle>>().cloned();
         request.extensions_mut().insert(shared.envelope);
         let span = shared.server.traces().request(&method, request.headers(), route.as_ref().map(MatchedPath::as_str), id);
         let started = Instant::now();
-        let limit = shared.server.config().limits.request_timeout;
-        let answer = answered(self.inner.call(request), limit, shared.envelope, idle);
+        let counted = match shared.limited {
+            Limited::ByAddress => rate_limit::count_address(&shared.server, route.as_ref(), address),
+            Limited::Elsewhere => Ok(None),
+        };
+        let standings = Cell::new([counted.as_ref().map_or_else(|refused| Some(refused.0), |standing| *standing), None]);
+        let answer = match counted {
+            Ok(_) => {
+                let limit = shared.server.config().limits.request_timeout;
+                Ok(answered(self.inner.call(request), limit, shared.envelope, idle))
+            }
+            Err(refused) => Err(refused),
+        };
         // The id stands in the log by itself: see `telemetry`.
-        Box::pin(CURRENT.scope(id, async move {
-            let mut response = answer.await;
+        Box::pin(CURRENT.scope(Current { id, standings }, async move {
+            let mut response = match answer {
+                Ok(answer) => answer.await,
+                Err(refused) => (shared.envelope)(refused.into()),
+            };
+            let standings = CURRENT.with(|current| current.standings.get());
+            rate_limit::write(standings.iter().flatten(), response.headers_mut());
             if let Ok(value) = HeaderValue::from_str(id.hyphenated().encode_lower(&mut Uuid::encode_buffer())) {
                 response.headers_mut().insert(REQUEST_ID, value);
             }
@@ -153,6 +204,8 @@ where
             }
             shared.count(&line, response.extensions().get::<Refused>().map(|Refused(code)| *code));
             match shared.logged {
+                // Of those whom a limit refuses, `rate_limit` tells once in a while.
+                _ if standings.iter().flatten().any(|standing| standing.is_refused) => line.debug(),
                 Logged::Failures if !status.is_client_error() && !status.is_server_error() => line.debug(),
                 _ => line.info(),
             }
@@ -215,7 +268,7 @@ mod tests {
             .route("/panics", get(async || -> StatusCode { panic!("the secret of {}", "the handler") }))
             .route("/hangs", get(async || std::future::pending::<StatusCode>().await))
             .route("/tells", get(async || current_id().map(|id| id.to_string()).unwrap_or_default()))
-            .layer(around(server, envelope, Logged::All))
+            .layer(around(server, envelope, Logged::All, Limited::ByAddress))
             .layer(from_fn_with_state(server.clone(), page::around))
     }
 

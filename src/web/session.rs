@@ -114,6 +114,11 @@ impl FromRequestParts<Server> for Browser {
     }
 }
 
+/// Who is signed in by this cookie, without anyone being told that it is in use. Where it cannot be read, nobody.
+pub(super) async fn person(cookie: &Session) -> Option<Uuid> {
+    cookie.get::<Entry>(ENTRY).await.ok().flatten().map(|entry| entry.session.person_id)
+}
+
 /// A session that idles ends sooner than one in use. That it is in use is noted late rather than often, and a page does not
 /// wait for a database that is busy: then the note comes when it comes.
 async fn touch(server: &Server, session: &BrowserSession) {

@@ -41,7 +41,7 @@ async fn preflight(server: &TestServer, path: &str, method: &str) -> Answer {
 #[track_caller]
 fn assert_shared(answer: &Answer, status: u16) {
     assert_eq!(answer.assert_status(status).header("access-control-allow-origin"), "*");
-    assert_eq!(answer.header("access-control-expose-headers"), "WWW-Authenticate, DPoP-Nonce, Retry-After");
+    assert_eq!(answer.header("access-control-expose-headers"), "WWW-Authenticate, DPoP-Nonce, Retry-After, RateLimit, RateLimit-Policy");
     assert_eq!(answer.headers.get("access-control-allow-credentials"), None);
     for (name, _) in &answer.headers {
         assert_eq!(answer.headers.get_all(name).iter().count(), 1, "{name} twice");

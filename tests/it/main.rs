@@ -78,6 +78,7 @@ mod pages_login;
 mod pkce_policy;
 mod proxies;
 mod races;
+mod rate_limits;
 mod rfc7009_revocation;
 mod rfc7033_webfinger;
 mod rfc7517_jwks;

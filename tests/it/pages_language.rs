@@ -213,6 +213,12 @@ impl<'a> Tour<'a> {
         browser.sign_in_as_someone().await;
         browser.submit("/consent", &[("request", &request), ("bound", &bound), ("decision", "allow")]).await;
         self.saw("other account", &mut browser);
+        let strict = self.server.node_with(&[("GRANTOR_RATE_LIMIT__SIGNED_IN", "1/1d")]).await;
+        let mut hasty = browser.at(&strict);
+        hasty.go("/account").await;
+        hasty.go("/account").await;
+        self.saw("too many", &mut hasty);
+        strict.close().await;
         self.server.database.execute("ALTER TABLE people RENAME TO people_elsewhere").await;
         browser.go("/account").await;
         self.saw("busy", &mut browser);
