@@ -2,6 +2,7 @@
 
 pub(crate) mod calibration;
 pub(crate) mod chosen_password;
+pub(crate) mod known_device;
 pub(crate) mod password;
 pub(crate) mod sign_in;
 pub(crate) mod sign_up;

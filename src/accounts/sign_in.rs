@@ -5,6 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{
+    known_device::Devices,
     password::{self, Password, Verified},
     throttle::{self, Delay, Wait},
 };
@@ -32,9 +33,9 @@ pub(crate) enum SignIn {
     Throttled(Duration),
 }
 
-/// Looks for the person with this e-mail and password.
-pub(crate) async fn with_password(server: &Server, email: &str, password: &str, origin: Origin) -> Result<SignIn> {
-    let attempted = attempt(server, email, password, origin).await;
+/// Looks for the person with this e-mail and password, who may have signed in from this browser before.
+pub(crate) async fn with_password(server: &Server, email: &str, password: &str, devices: &Devices, origin: Origin) -> Result<SignIn> {
+    let attempted = attempt(server, email, password, devices, origin).await;
     server.metrics().sign_in(match &attempted {
         Ok(SignIn::Person(_)) => SignInOutcome::Succeeded,
         Ok(SignIn::Wrong) => SignInOutcome::Failed,
@@ -44,9 +45,13 @@ pub(crate) async fn with_password(server: &Server, email: &str, password: &str, 
     attempted
 }
 
-async fn attempt(server: &Server, email: &str, password: &str, origin: Origin) -> Result<SignIn> {
+async fn attempt(server: &Server, email: &str, password: &str, devices: &Devices, origin: Origin) -> Result<SignIn> {
     let email = Email::parse(email).ok();
-    let attempt = match throttle::admit(server, email.as_ref(), origin).await? {
+    let device = match &email {
+        Some(email) => devices.known(server, email).await?,
+        None => None,
+    };
+    let attempt = match throttle::admit(server, email.as_ref(), device, origin).await? {
         Ok(attempt) => attempt,
         Err(Wait(wait)) => return Ok(SignIn::Throttled(wait)),
     };

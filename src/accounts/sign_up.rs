@@ -36,7 +36,7 @@ pub(crate) enum SignUp {
 /// Makes an account. Each attempt counts like a failed sign-in of its network and is not given back, whatever comes of it; and the
 /// password is hashed before anyone looks whether the e-mail is taken, so that time does not tell.
 pub(crate) async fn with_password(server: &Server, newcomer: Newcomer, client_id: Option<&ClientId>, origin: Origin) -> Result<SignUp> {
-    let attempt = match throttle::admit(server, None, origin).await? {
+    let attempt = match throttle::admit(server, None, None, origin).await? {
         Ok(attempt) => attempt,
         Err(Wait(wait)) => return Ok(SignUp::Throttled(wait)),
     };

@@ -3,12 +3,14 @@
 //! A budget is kept as the time until its failures are forgotten. A failure adds what it costs; there is room for one more while
 //! not too much is spent (decision 0014).
 
+mod budgets;
+
 use std::{net::IpAddr, time::Duration};
 
 use crate::{
     audit::Origin,
     clock::Timestamp,
-    config::{ByAddress, Throttle},
+    config::ByAddress,
     error::Result,
     oauth::Email,
     secret::ThrottleKey,
@@ -16,17 +18,9 @@ use crate::{
     store::throttles::{Charge, CountAttempt, GiveBack, Parties, Rows, Spent},
 };
 
-/// How much quicker an account forgets the failures from everywhere than those from one network.
-/// So no network alone, which pays for each with `delay`, can make it look attacked.
-const ACCOUNT_FORGETS: u32 = 10;
-/// At so many times the free failures of one network, an account is under attack.
-const ATTACKED_AT: u32 = 2;
-/// At so many it stops counting, so that it recovers soon behind the attack.
-const COUNTED_UP_TO: u32 = 6;
-/// How many failures are free at each network while the account is under attack.
-const FREE_UNDER_ATTACK: u32 = 2;
-/// And how many times longer further ones wait.
-const SLOWER_UNDER_ATTACK: u32 = 3;
+pub(crate) use budgets::Delay;
+use budgets::{Concerns, decide};
+
 /// When to come back where a place may be free at any time.
 const SOON: Duration = Duration::from_secs(1);
 /// More than any budget holds.
@@ -47,25 +41,33 @@ pub(crate) struct Attempt<'a> {
     _turn: Option<Turn<Parties>>,
 }
 
-/// Whose budget is used up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Delay {
-    pub by: &'static str,
-    pub wait: Duration,
-}
-
 /// Counts an attempt at an account before its password is looked at. What is no e-mail is counted by its network alone.
 /// A refused attempt changes nothing.
-pub(crate) async fn admit<'a>(server: &'a Server, email: Option<&Email>, origin: Origin) -> Result<Result<Attempt<'a>, Wait>> {
-    let config = &server.config().throttle;
-    let address = telling(config.by_address, origin.address);
-    let (parties, concerns) = (named(server, email, address), Concerns::of(email, address));
+///
+/// From a device that the account knows it is counted by that alone. When that is used up, whoever has the cookie gets what everyone
+/// gets at this network.
+pub(crate) async fn admit<'a>(
+    server: &'a Server,
+    email: Option<&Email>,
+    device: Option<ThrottleKey>,
+    origin: Origin,
+) -> Result<Result<Attempt<'a>, Wait>> {
+    let address = telling(server.config().throttle.by_address, origin.address);
+    let (here, concerns) = (named(server, email, address), Concerns::of(email, address));
+    let Some(network) = device else { return count(server, here, concerns).await };
+    match count(server, Parties { network, ..here }, Concerns::Device).await? {
+        Err(Wait(by_device)) => Ok(count(server, here, concerns).await?.map_err(|Wait(wait)| Wait(wait.min(by_device)))),
+        admitted => Ok(admitted),
+    }
+}
+
+async fn count(server: &Server, parties: Parties, concerns: Concerns) -> Result<Result<Attempt<'_>, Wait>> {
     let turn = match parties.account {
         Some(_) => Some(server.sign_ins().take(parties).await?),
         None => None,
     };
     let now = server.clock().now();
-    let charges = match decide(config, concerns, &server.store().throttles(&parties).await?, now) {
+    let charges = match decide(&server.config().throttle, concerns, &server.store().throttles(&parties).await?, now) {
         Ok(charges) => charges,
         Err(delay) => return Ok(Err(Wait(delay.wait))),
     };
@@ -84,7 +86,8 @@ impl Attempt<'_> {
     /// of their own clears no other budget with it; and where nothing tells networks apart, what was spent may be a stranger's.
     pub(crate) async fn succeeded(self) -> Result<()> {
         let counted = self.counted();
-        let amounts = if self.concerns == Concerns::Both { Rows { pair: Some(EVERYTHING), ..counted } } else { counted };
+        let amounts =
+            if matches!(self.concerns, Concerns::Both | Concerns::Device) { Rows { pair: Some(EVERYTHING), ..counted } } else { counted };
         self.take_back(amounts).await
     }
 
@@ -104,8 +107,11 @@ impl Attempt<'_> {
         }
     }
 
-    /// The delay that this attempt begins if it fails: the next one would have to wait.
+    /// The delay that this attempt begins if it fails: the next one would have to wait. From a known device it is counted otherwise.
     pub(crate) fn delay(&self) -> Option<Delay> {
+        if self.concerns == Concerns::Device {
+            return None;
+        }
         let now = self.server.clock().now();
         decide(&self.server.config().throttle, self.concerns, &self.spent, now).err()
     }
@@ -152,144 +158,9 @@ fn is_of_the_internet(address: IpAddr) -> bool {
     }
 }
 
-/// Which budgets an attempt is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Concerns {
-    Both,
-    /// Nothing tells networks apart: the account is at one.
-    Account,
-    /// What was typed is no account's.
-    Network,
-    Nobody,
-}
-
-impl Concerns {
-    fn of(email: Option<&Email>, address: Option<IpAddr>) -> Self {
-        match (email, address) {
-            (Some(_), Some(_)) => Self::Both,
-            (Some(_), None) => Self::Account,
-            (None, Some(_)) => Self::Network,
-            (None, None) => Self::Nobody,
-        }
-    }
-}
-
-/// So many failures are free; further ones wait for `every`, after which one is forgotten.
-#[derive(Clone, Copy)]
-struct Budget {
-    free: u32,
-    every: Duration,
-}
-
-impl Budget {
-    /// What may be spent when one more is to find room.
-    fn limit(self) -> Duration {
-        self.every * self.free.saturating_sub(1)
-    }
-
-    fn charge(self) -> Charge {
-        Charge { cost: self.every, limit: self.limit() }
-    }
-
-    /// How long until there is room.
-    fn wait(self, spent: Option<Timestamp>, now: Timestamp) -> Duration {
-        spent.map_or(Duration::ZERO, |spent| spent.since(now)).saturating_sub(self.limit())
-    }
-}
-
-/// What an attempt costs, or how long it must wait.
-fn decide(config: &Throttle, concerns: Concerns, spent: &Spent, now: Timestamp) -> Result<Rows<Option<Charge>>, Delay> {
-    let account = Budget { free: config.failures * COUNTED_UP_TO, every: config.delay / ACCOUNT_FORGETS };
-    let network = Budget { free: config.address_failures, every: config.address_delay };
-    let attacked_at = account.every * (config.failures * ATTACKED_AT);
-    let is_attacked = spent.account.is_some_and(|spent| spent.since(now) > attacked_at);
-    let pair = if is_attacked {
-        Budget { free: FREE_UNDER_ATTACK.min(config.failures), every: config.delay * SLOWER_UNDER_ATTACK }
-    } else {
-        Budget { free: config.failures, every: config.delay }
-    };
-    let (of_account, of_network) = match concerns {
-        Concerns::Both => (Some(pair), Some(network)),
-        Concerns::Account => (Some(pair), None),
-        Concerns::Network => (None, Some(network)),
-        Concerns::Nobody => (None, None),
-    };
-    let wait = |budget: Option<Budget>, spent| budget.map_or(Duration::ZERO, |budget: Budget| budget.wait(spent, now));
-    let (by_account, by_network) = (wait(of_account, spent.pair), wait(of_network, spent.network));
-    match by_account.max(by_network) {
-        Duration::ZERO => Ok(Rows {
-            account: (concerns == Concerns::Both).then(|| account.charge()),
-            pair: of_account.map(Budget::charge),
-            network: of_network.map(Budget::charge),
-        }),
-        wait => Err(Delay { by: if by_account >= by_network { "account" } else { "address" }, wait }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, Sources};
-
-    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
-    const MINUTE: u64 = 60;
-
-    fn config() -> Throttle {
-        Config::from_sources(Sources::default()).unwrap().throttle
-    }
-
-    fn minutes(minutes: u64) -> Duration {
-        Duration::from_secs(minutes * MINUTE)
-    }
-
-    fn spent(account: u64, pair: u64, network: u64) -> Spent {
-        let until = |spent| Some(NOW.after(Duration::from_secs(spent)));
-        Rows { account: until(account * MINUTE), pair: until(pair * MINUTE), network: until(network) }
-    }
-
-    fn wait(concerns: Concerns, spent: &Spent) -> Option<Delay> {
-        decide(&config(), concerns, spent, NOW).err()
-    }
-
-    #[test]
-    fn an_attempt_costs_each_budget_its_delay() {
-        let charges = decide(&config(), Concerns::Both, &Spent::default(), NOW).unwrap();
-        let cost = |charge: Option<Charge>| charge.map(|charge| charge.cost.as_secs());
-        assert_eq!((cost(charges.account), cost(charges.pair), cost(charges.network)), (Some(60), Some(600), Some(30)));
-        let alone = decide(&config(), Concerns::Account, &Spent::default(), NOW).unwrap();
-        assert_eq!((alone.account, cost(alone.pair), alone.network), (None, Some(600), None));
-        let nobody = decide(&config(), Concerns::Nobody, &Spent::default(), NOW).unwrap();
-        assert_eq!(nobody, Rows::default());
-    }
-
-    #[test]
-    fn there_is_room_until_all_free_failures_are_spent() {
-        assert_eq!(wait(Concerns::Both, &spent(0, 90, 0)), None);
-        assert_eq!(wait(Concerns::Both, &spent(0, 91, 0)), Some(Delay { by: "account", wait: minutes(1) }));
-        assert_eq!(wait(Concerns::Both, &spent(0, 100, 0)), Some(Delay { by: "account", wait: minutes(10) }));
-        assert_eq!(wait(Concerns::Both, &spent(0, 0, 99 * 30)), None);
-        assert_eq!(wait(Concerns::Both, &spent(0, 0, 100 * 30)), Some(Delay { by: "address", wait: Duration::from_secs(30) }));
-        assert_eq!(wait(Concerns::Both, &spent(0, 100, 100 * 30)), Some(Delay { by: "account", wait: minutes(10) }), "the longer one");
-        assert_eq!(wait(Concerns::Account, &spent(0, 0, 100 * 30)), None);
-        assert_eq!(wait(Concerns::Network, &spent(0, 100, 0)), None);
-    }
-
-    #[test]
-    fn an_attacked_account_is_slower_at_each_network_and_never_shut() {
-        assert_eq!(wait(Concerns::Both, &spent(20, 31, 0)), None);
-        assert_eq!(wait(Concerns::Both, &spent(21, 31, 0)), Some(Delay { by: "account", wait: minutes(1) }));
-        for attacked in [21, 60, 10_000] {
-            let charges = decide(&config(), Concerns::Both, &spent(attacked, 0, 0), NOW).unwrap();
-            assert_eq!(charges.pair, Some(Charge { cost: minutes(30), limit: minutes(30) }));
-            assert_eq!(charges.account, Some(Charge { cost: minutes(1), limit: minutes(59) }), "which ends soon behind the attack");
-        }
-    }
-
-    #[test]
-    fn what_is_past_is_forgotten() {
-        let past = Rows { account: Some(NOW), pair: Some(NOW.before(minutes(1))), network: Some(NOW.before(EVERYTHING)) };
-        assert_eq!(wait(Concerns::Both, &past), None);
-    }
 
     #[test]
     fn addresses_of_a_proxy_tell_nobody_apart() {

@@ -71,7 +71,9 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Rate>(), expected, "{text}");
         }
-        for text in ["", "Off", "600", "600/", "/1m", "0/1m", "-1/1m", "600/0s", "600/2d", "600/m", "600/60", "1000001/1s", "600/1m/1m", "1.5/1m"] {
+        for text in
+            ["", "Off", "600", "600/", "/1m", "0/1m", "-1/1m", "600/0s", "600/2d", "600/m", "600/60", "1000001/1s", "600/1m/1m", "1.5/1m"]
+        {
             assert_eq!(text.parse::<Rate>(), Err(NoRate), "{text:?}");
         }
     }

@@ -90,7 +90,7 @@ pub(super) struct Settings {
     pub passwords: Passwords,
 
     /// How often a password may be wrong. What a failure costs is forgiven with time. A right password costs nothing, but while an
-    /// account must wait, the right one must wait, too.
+    /// account must wait, the right one must wait, too; not at a browser where its person signed in before, which counts by itself.
     #[config(nested)]
     pub throttle: Throttle,
 

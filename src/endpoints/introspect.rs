@@ -11,9 +11,7 @@ use serde::Serialize;
 use crate::{
     client_auth::{self, AuthenticatedClient},
     error::Result,
-    oauth::{
-        ErrorCode, OAuthError, Scope, claims::AccessTokenClaims, client::ClientType, metadata::paths, token_response::TokenResponse,
-    },
+    oauth::{ErrorCode, OAuthError, Scope, claims::AccessTokenClaims, client::ClientType, metadata::paths, token_response::TokenResponse},
     server::Server,
     store::grants::Standing,
     tokens::{access_token, refresh_token, subject},

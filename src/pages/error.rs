@@ -75,9 +75,7 @@ impl<E: Into<Error>> From<E> for PageError {
                 tracing::debug!(reason, "answered with 503");
                 Self { retry_after: Some(retry_after.as_secs().max(1)), ..Self::of(ErrorKind::Busy) }
             }
-            Error::TooMany { retry_after } => {
-                Self { retry_after: Some(Error::seconds_of(retry_after)), ..Self::of(ErrorKind::TooMany) }
-            }
+            Error::TooMany { retry_after } => Self { retry_after: Some(Error::seconds_of(retry_after)), ..Self::of(ErrorKind::TooMany) },
             Error::Internal(fault) => {
                 tracing::error!(fault = format!("{fault:#}"), "a request failed");
                 Self::of(ErrorKind::Internal)

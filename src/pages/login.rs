@@ -24,6 +24,7 @@ use crate::{
     web::{
         caller::Caller,
         headers::{ContentPolicy, see_other},
+        known_device::KnownDevice,
         page::Page,
         session::Browser,
     },
@@ -71,6 +72,7 @@ pub(crate) async fn post(
     State(server): State<Server>,
     caller: Caller,
     page: Page,
+    device: KnownDevice,
     mut browser: Browser,
     request: Request,
 ) -> Result<Response, PageError> {
@@ -84,7 +86,7 @@ pub(crate) async fn post(
     let known = signed_in(&server, &browser).await?.filter(|known| known.email == email);
     let form =
         |problem| Form { server: &server, page: &page, resumed: resumed.as_ref(), known: known.as_ref(), email, problem: Some(problem) };
-    let person = match sign_in::with_password(&server, email, password, caller.origin).await {
+    let person = match sign_in::with_password(&server, email, password, &device.0, caller.origin).await {
         Ok(SignIn::Person(person)) => person,
         Ok(SignIn::Wrong) => return Ok(form(SignInProblem::WrongCredentials).show()?),
         Ok(SignIn::Throttled(wait)) => return Ok(retry_after(form(SignInProblem::Throttled(wait.into())).show()?, wait)),
@@ -95,16 +97,17 @@ pub(crate) async fn post(
     if browser.sign_in(&server, &person, sign_in::AMR_PASSWORD, &caller, client_id).await?.is_none() {
         return Ok(form(SignInProblem::WrongCredentials).show()?);
     }
-    match &resumed {
-        None => Ok(see_other("/account")?),
+    let response = match &resumed {
+        None => see_other("/account")?,
         Some(resumed) => {
             // An error here would take the new cookie along: the next page goes on instead.
             match interaction::proceed(&server, &resumed.visit(&browser)).await {
-                Ok(next) => Ok(resumed.follow(&server, next)?),
-                Err(_) => Ok(see_other(&resumed.url("/consent"))?),
+                Ok(next) => resumed.follow(&server, next)?,
+                Err(_) => see_other(&resumed.url("/consent"))?,
             }
         }
-    }
+    };
+    Ok(device.keep(&server, &person.email_key, response))
 }
 
 /// RFC 9110 §10.2.3.

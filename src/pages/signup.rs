@@ -27,6 +27,7 @@ use crate::{
     web::{
         caller::Caller,
         headers::{ContentPolicy, see_other},
+        known_device::KnownDevice,
         page::Page,
         session::Browser,
     },
@@ -60,6 +61,7 @@ pub(crate) async fn post(
     State(server): State<Server>,
     caller: Caller,
     page: Page,
+    device: KnownDevice,
     mut browser: Browser,
     request: Request,
 ) -> Result<Response, PageError> {
@@ -87,18 +89,19 @@ pub(crate) async fn post(
         Err(fault) => return Err(fault.into()),
     };
     let signed_in = browser.sign_in(&server, &person, sign_in::AMR_PASSWORD, &caller, client_id).await?;
-    match (&resumed, signed_in) {
-        (None, _) => Ok(see_other("/account")?),
+    let response = match (&resumed, signed_in) {
+        (None, _) => see_other("/account")?,
         // An operator was quicker to disable them.
-        (Some(resumed), None) => Ok(see_other(&resumed.url("/login"))?),
+        (Some(resumed), None) => see_other(&resumed.url("/login"))?,
         (Some(resumed), Some(_)) => {
             // An error here would take the new cookie along: the next page goes on instead.
             match interaction::proceed(&server, &resumed.visit(&browser)).await {
-                Ok(next) => Ok(resumed.follow(&server, next)?),
-                Err(_) => Ok(see_other(&resumed.url("/consent"))?),
+                Ok(next) => resumed.follow(&server, next)?,
+                Err(_) => see_other(&resumed.url("/consent"))?,
             }
         }
-    }
+    };
+    Ok(device.keep(&server, &person.email_key, response))
 }
 
 /// What was typed, or the first part of it that will not do.

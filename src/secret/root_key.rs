@@ -17,6 +17,7 @@ pub struct RootKey {
     authorization_request: LessSafeKey,
     consent_form: hmac::Key,
     throttle: hmac::Key,
+    known_device: hmac::Key,
 }
 
 impl RootKey {
@@ -27,6 +28,7 @@ impl RootKey {
             authorization_request: aead_key(&derive(root, b"grantor authorization request")),
             consent_form: hmac::Key::new(hmac::HMAC_SHA256, &*derive(root, b"grantor consent form")),
             throttle: hmac::Key::new(hmac::HMAC_SHA256, &*derive(root, b"grantor throttle")),
+            known_device: hmac::Key::new(hmac::HMAC_SHA256, &*derive(root, b"grantor known device")),
         })
     }
 
@@ -48,6 +50,11 @@ impl RootKey {
     /// Checks in constant time what [`RootKey::bind_consent_form`] made.
     pub fn consent_form_is_bound(&self, parts: &[&[u8]], presented: &str) -> bool {
         self.bind_consent_form(parts).as_bytes().ct_eq(presented.as_bytes()).into()
+    }
+
+    /// A MAC over what a browser keeps of an account that someone signed in to there, cut to 128 bits.
+    pub fn device_mac(&self, parts: &[&[u8]]) -> [u8; 16] {
+        *hmac_over(&self.known_device, parts).first_chunk().expect("HMAC-SHA-256 has 32 bytes")
     }
 
     /// Names what is counted: `kind` keeps an account apart from a network of the same name.

@@ -38,7 +38,6 @@ impl JsonError {
     pub(crate) fn too_large() -> Self {
         Self::with_status(StatusCode::PAYLOAD_TOO_LARGE, OAuthError::invalid_request("The body is larger than this server accepts."))
     }
-
 }
 
 impl<E: Into<Error>> From<E> for JsonError {

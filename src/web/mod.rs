@@ -10,6 +10,7 @@ pub(crate) mod form;
 pub(crate) mod headers;
 pub(crate) mod json_error;
 pub(crate) mod json_object;
+pub(crate) mod known_device;
 pub(crate) mod language;
 pub(crate) mod listener;
 pub(crate) mod page;

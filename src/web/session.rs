@@ -55,16 +55,16 @@ pub(crate) fn layer(server: &Server) -> SessionManagerLayer<Sessions> {
     let config = server.config();
     let max_age = time::Duration::try_from(config.session.ttl).unwrap_or(time::Duration::MAX);
     SessionManagerLayer::new(Sessions(server.clone()))
-        .with_name(cookie_name(&config.issuer))
+        .with_name(cookie_name(&config.issuer, ""))
         .with_secure(config.issuer.is_https())
         .with_same_site(SameSite::Lax)
         .with_expiry(Expiry::OnInactivity(max_age))
 }
 
 /// `__Host-` where browsers take it; the hash keeps servers on other ports of one host apart.
-fn cookie_name(issuer: &Issuer) -> String {
+pub(super) fn cookie_name(issuer: &Issuer, kind: &str) -> String {
     let prefix = if issuer.is_https() { "__Host-" } else { "" };
-    format!("{prefix}grantor-{}", BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(issuer.as_str())[..6]))
+    format!("{prefix}grantor-{kind}{}", BASE64_URL_SAFE_NO_PAD.encode(&Sha256::digest(issuer.as_str())[..6]))
 }
 
 /// The published removal cookie lacks `Secure`, without which browsers do not take a `__Host-` cookie away.
@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn the_cookie_of_a_loopback_issuer_has_no_prefix() {
-        assert!(cookie_name(&"https://auth.example.com".parse::<Issuer>().unwrap()).starts_with("__Host-grantor-"));
-        assert!(cookie_name(&"http://localhost:8080".parse::<Issuer>().unwrap()).starts_with("grantor-"));
+        assert!(cookie_name(&"https://auth.example.com".parse::<Issuer>().unwrap(), "").starts_with("__Host-grantor-"));
+        assert!(cookie_name(&"http://localhost:8080".parse::<Issuer>().unwrap(), "").starts_with("grantor-"));
     }
 }

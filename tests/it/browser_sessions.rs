@@ -9,16 +9,17 @@ use http::{HeaderValue, Request};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    harness::{Registration, TestServer, app::bytes, app::timestamp, browser::PASSWORD, browser::Person, process::run},
+    harness::{Registration, TestServer, app::bytes, app::timestamp, browser::DEVICE, browser::PASSWORD, browser::Person, process::run},
     on_every_backend,
 };
 
 const DAY: u64 = 24 * 60 * 60;
 const HOUR: u64 = 60 * 60;
 
-/// Name, value and sorted attributes of the one cookie that an answer sets.
+/// Name, value and sorted attributes of the one cookie that an answer sets, beside that of a known device.
 fn set_cookie(answer: &crate::harness::Answer) -> (String, String, Vec<String>) {
-    let cookies: Vec<&HeaderValue> = answer.headers.get_all("set-cookie").iter().collect();
+    let is_of_session = |cookie: &&HeaderValue| !cookie.to_str().unwrap().contains(DEVICE);
+    let cookies: Vec<&HeaderValue> = answer.headers.get_all("set-cookie").iter().filter(is_of_session).collect();
     let [cookie] = cookies[..] else { panic!("{} cookies", cookies.len()) };
     let mut parts = cookie.to_str().unwrap().split("; ");
     let (name, value) = parts.next().unwrap().split_once('=').unwrap();

@@ -40,6 +40,7 @@ mod hostile_bytes;
 mod issuer_with_a_path;
 mod keys_over_time;
 mod keys_under_load;
+mod known_device;
 mod logs;
 mod master_key;
 mod metrics;

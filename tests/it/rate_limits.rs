@@ -32,7 +32,8 @@ async fn get_from(server: &TestServer, address: &str, path: &str) -> Answer {
 
 /// A token request of nobody in particular.
 async fn ask_from(server: &TestServer, address: &str) -> Answer {
-    let form = crate::harness::form_request("/oauth/token", &[("grant_type", "client_credentials"), ("client_id", "x"), ("client_secret", "x")]);
+    let form =
+        crate::harness::form_request("/oauth/token", &[("grant_type", "client_credentials"), ("client_id", "x"), ("client_secret", "x")]);
     send_from(server, address, form).await
 }
 

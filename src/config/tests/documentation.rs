@@ -82,7 +82,8 @@ fn the_page_documents_every_key_of_what_can_be_declared() {
 #[test]
 fn every_documented_default_is_accepted_and_changes_nothing() {
     let values = |config: &Config| {
-        let Config { listen, data_dir, log, log_format, database, tokens, session, passwords, rate_limit, keys, outbound, limits, .. } = config;
+        let Config { listen, data_dir, log, log_format, database, tokens, session, passwords, rate_limit, keys, outbound, limits, .. } =
+            config;
         format!(
             "{listen} {data_dir:?} {log} {log_format:?} {database:?} {tokens:?} {session:?} {passwords:?} {rate_limit:?} {keys:?} {outbound:?} {limits:?}"
         )

@@ -1,9 +1,10 @@
 //! A person's browser: it keeps cookies, posts the forms that it is shown, and stops at redirects to other sites.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use argon2::{Argon2, Params, PasswordHasher, password_hash::phc::PasswordHash};
 use axum::body::Body;
+use grantor::routes::Peer;
 use http::Request;
 use sha2::{Digest, Sha256};
 
@@ -15,6 +16,9 @@ use super::{
 
 /// The password of everyone.
 pub const PASSWORD: &str = "down-the-rabbit-hole";
+
+/// What the name of the cookie of a known device has.
+pub const DEVICE: &str = "grantor-device-";
 
 /// A person who can sign in.
 pub struct Person {
@@ -36,6 +40,16 @@ impl TestServer {
             ))
             .await;
         Person { email }
+    }
+
+    /// A sign-in from an address, as a browser with this `Cookie` posts it.
+    pub async fn sign_in_from(&self, address: &str, cookie: &str, email: &str, password: &str) -> Answer {
+        let mut request = form_request("/login", &[("email", email), ("password", password)]);
+        for (name, value) in [("origin", ISSUER), ("sec-fetch-site", "same-origin"), ("cookie", cookie)] {
+            request.headers_mut().insert(name, value.parse().unwrap());
+        }
+        request.extensions_mut().insert(Peer(SocketAddr::new(address.parse().unwrap(), 40_000)));
+        self.send(request).await
     }
 
     /// Says of a person `roles`, `groups` and `claims`, as far as they are given.
@@ -65,6 +79,8 @@ impl TestServer {
 pub struct Browser<'a> {
     pub server: &'a TestServer,
     pub cookies: BTreeMap<String, String>,
+    /// The cookie of a known device, which is sent, too, and which no signing out takes away.
+    pub device: Option<String>,
     /// What it sends as `Accept-Language`, if anything.
     pub languages: &'static str,
     /// What it shows, or where it stopped.
@@ -73,7 +89,7 @@ pub struct Browser<'a> {
 
 impl<'a> Browser<'a> {
     pub fn new(server: &'a TestServer) -> Self {
-        Self { server, cookies: BTreeMap::new(), languages: "", shown: None }
+        Self { server, cookies: BTreeMap::new(), device: None, languages: "", shown: None }
     }
 
     /// Whose reader prefers these languages.
@@ -84,7 +100,7 @@ impl<'a> Browser<'a> {
 
     /// The same browser at another node.
     pub fn at<'b>(&self, server: &'b TestServer) -> Browser<'b> {
-        Browser { server, cookies: self.cookies.clone(), languages: self.languages, shown: None }
+        Browser { server, cookies: self.cookies.clone(), device: self.device.clone(), languages: self.languages, shown: None }
     }
 
     /// What it shows.
@@ -115,8 +131,9 @@ impl<'a> Browser<'a> {
 
     /// One request with the cookies; those that come back are kept.
     pub async fn fetch(&mut self, mut request: Request<Body>) -> Answer {
-        if !self.cookies.is_empty() {
-            let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let cookies = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).chain(self.device.clone());
+        let cookies: Vec<String> = cookies.collect();
+        if !cookies.is_empty() {
             request.headers_mut().insert("cookie", cookies.join("; ").parse().unwrap());
         }
         if !self.languages.is_empty() {
@@ -138,7 +155,9 @@ impl<'a> Browser<'a> {
         if name.starts_with("__Host-") && !(has("secure") && has("path=/")) {
             return;
         }
-        if has("max-age=0") {
+        if name.contains(DEVICE) {
+            self.device = Some(format!("{name}={value}"));
+        } else if has("max-age=0") {
             self.cookies.remove(name);
         } else {
             self.cookies.insert(name.to_owned(), value.to_owned());

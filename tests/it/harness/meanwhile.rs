@@ -48,7 +48,7 @@ impl Person {
 impl Browser<'_> {
     /// The same browser, with what it shows, talking to another node from now on.
     pub fn moved_to(self, server: &TestServer) -> Browser<'_> {
-        Browser { server, cookies: self.cookies, languages: self.languages, shown: self.shown }
+        Browser { server, cookies: self.cookies, device: self.device, languages: self.languages, shown: self.shown }
     }
 
     /// Whether it shows the consent form.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{
     Answer, CHALLENGE, Database, VERIFIER,
     app::basic,
-    browser::PASSWORD,
+    browser::{DEVICE, PASSWORD},
     encode,
     process::{PATIENCE, run_json, run_with_input},
 };
@@ -178,6 +178,8 @@ pub struct RemoteBrowser {
     pub base: String,
     known: Vec<String>,
     pub cookies: BTreeMap<String, String>,
+    /// The cookies of a known device, which no signing out takes away.
+    devices: BTreeMap<String, String>,
     shown: Option<Answer>,
 }
 
@@ -185,7 +187,7 @@ impl RemoteBrowser {
     /// A browser without cookies that may visit these sites and begins at the first.
     pub fn new(known: &[&str]) -> Self {
         let known: Vec<String> = known.iter().map(|base| (*base).to_owned()).collect();
-        Self { http: http_client(), base: known[0].clone(), known, cookies: BTreeMap::new(), shown: None }
+        Self { http: http_client(), base: known[0].clone(), known, cookies: BTreeMap::new(), devices: BTreeMap::new(), shown: None }
     }
 
     /// A browser where this person is signed in.
@@ -254,15 +256,17 @@ impl RemoteBrowser {
         if method == Method::POST {
             request = request.header("content-type", "application/x-www-form-urlencoded").header("sec-fetch-site", "same-origin");
         }
-        if !self.cookies.is_empty() {
-            let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let cookies: Vec<String> = self.cookies.iter().chain(&self.devices).map(|(name, value)| format!("{name}={value}")).collect();
+        if !cookies.is_empty() {
             request = request.header("cookie", cookies.join("; "));
         }
         let answer = send(&self.http, request.method(method).body(body).unwrap()).await.unwrap();
         for cookie in answer.headers.get_all("set-cookie") {
             let cookie = cookie.to_str().unwrap();
             let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
-            if cookie.contains("Max-Age=0") {
+            if name.contains(DEVICE) {
+                self.devices.insert(name.to_owned(), value.to_owned());
+            } else if cookie.contains("Max-Age=0") {
                 self.cookies.remove(name);
             } else {
                 self.cookies.insert(name.to_owned(), value.to_owned());
