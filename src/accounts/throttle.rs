@@ -1,4 +1,4 @@
-//! Throttling sign-in: a failure costs time, of the account at this network and of the network, whoever exists.
+//! Throttling sign-in: a failure costs time, of the account at this network, of the network, and of what is around it, whoever exists.
 //!
 //! A budget is kept as the time until its failures are forgotten. A failure adds what it costs; there is room for one more while
 //! not too much is spent (decision 0014).
@@ -14,7 +14,7 @@ use crate::{
     error::Result,
     oauth::Email,
     secret::ThrottleKey,
-    server::{Server, Turn, network},
+    server::{Server, Turn, neighbourhood, network},
     store::throttles::{Charge, CountAttempt, GiveBack, Parties, Rows, Spent},
 };
 
@@ -55,7 +55,7 @@ pub(crate) async fn admit<'a>(
     let address = telling(server.config().throttle.by_address, origin.address);
     let (here, concerns) = (named(server, email, address), Concerns::of(email, address));
     let Some(network) = device else { return count(server, here, concerns).await };
-    match count(server, Parties { network, ..here }, Concerns::Device).await? {
+    match count(server, Parties { network, neighbourhood: None, ..here }, Concerns::Device).await? {
         Err(Wait(by_device)) => Ok(count(server, here, concerns).await?.map_err(|Wait(wait)| Wait(wait.min(by_device)))),
         admitted => Ok(admitted),
     }
@@ -104,6 +104,7 @@ impl Attempt<'_> {
             account: counted(self.spent.account, self.charges.account),
             pair: counted(self.spent.pair, self.charges.pair),
             network: counted(self.spent.network, self.charges.network),
+            neighbourhood: counted(self.spent.neighbourhood, self.charges.neighbourhood),
         }
     }
 
@@ -121,9 +122,12 @@ impl Attempt<'_> {
         self.server.store().write(GiveBack { parties: self.parties, amounts, now }).await
     }
 
-    /// Whether both rows that refuse had room. The account's only slows down.
+    /// Whether every row that refuses had room. The account's only slows down.
     fn is_counted(&self) -> bool {
-        self.charges.pair.is_some() == self.spent.pair.is_some() && self.charges.network.is_some() == self.spent.network.is_some()
+        let had_room = |charge: Option<Charge>, spent: Option<Timestamp>| charge.is_some() == spent.is_some();
+        had_room(self.charges.pair, self.spent.pair)
+            && had_room(self.charges.network, self.spent.network)
+            && had_room(self.charges.neighbourhood, self.spent.neighbourhood)
     }
 }
 
@@ -132,10 +136,14 @@ pub(crate) fn account_key(server: &Server, email_key: &str) -> ThrottleKey {
     server.root_key().throttle_key("account", email_key)
 }
 
-/// The names under which an account and a network are counted. Whatever tells no one apart is one network.
+/// The names under which an account, a network and what is around it are counted. Whatever tells no one apart is one network.
 fn named(server: &Server, email: Option<&Email>, address: Option<IpAddr>) -> Parties {
-    let network = address.map_or_else(|| "-".to_owned(), |address| network(address).to_string());
-    Parties { account: email.map(|email| account_key(server, &email.key)), network: server.root_key().throttle_key("network", &network) }
+    let key = |kind, address: IpAddr| server.root_key().throttle_key(kind, &address.to_string());
+    Parties {
+        account: email.map(|email| account_key(server, &email.key)),
+        network: address.map_or_else(|| server.root_key().throttle_key("network", "-"), |address| key("network", network(address))),
+        neighbourhood: address.map(|address| key("neighbourhood", neighbourhood(address))),
+    }
 }
 
 /// The address of a connection, if it tells people apart.

@@ -254,11 +254,12 @@ pub struct Throttle {
     #[config(default = "10m", deserialize_with = Within::<1, HOUR>::duration)]
     pub delay: Duration,
 
-    /// How many failed sign-ins from one address, to any account, are free of delay (1 to 1000000). Of IPv6 a /64 is one address.
+    /// How many failed sign-ins from one address, to any account, are free of delay (1 to 1000000); the first at each account counts
+    /// twice. Of IPv6 a /64 is one address. Five times as many are free in a /24 of IPv4 or a /48 of IPv6.
     #[config(default = 100, deserialize_with = Within::<1, 1_000_000>::number)]
     pub address_failures: u32,
 
-    /// The same as `delay` for these (1s to 1h).
+    /// The same as `delay` for these (1s to 1h); in a /24 or /48, a fifth of it.
     #[config(default = "30s", deserialize_with = Within::<1, HOUR>::duration)]
     pub address_delay: Duration,
 

@@ -12,7 +12,7 @@ use crate::{
     error::Result,
     oauth::{ErrorCode, OAuthError},
     secret::{SecretHash, ThrottleKey},
-    server::{Server, network},
+    server::{Server, neighbourhood, network},
     store::throttles::{Charge, CountAttempt, Parties, Rows},
 };
 
@@ -59,23 +59,15 @@ pub(crate) async fn admit(server: &Server, token: Option<&str>, origin: Origin) 
         return Ok(Some(Ok(Admitted { token: Some(known.id), network: None })));
     }
     let address = telling(server.config().throttle.by_address, origin.address);
-    let network = address.map(|address| server.root_key().throttle_key("registrations of", &site(address).to_string()));
+    let network = address.map(|address| server.root_key().throttle_key("registrations of", &neighbourhood(address).to_string()));
     Ok(Some(count(server, address).await?.map(|()| Admitted { token: None, network })))
-}
-
-/// What one party may well have all of: a /48 of IPv6, as it is handed to sites, or a /24 of IPv4.
-fn site(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6((address.to_bits() >> 80 << 80).into()),
-        IpAddr::V4(address) => IpAddr::V4((address.to_bits() >> 8 << 8).into()),
-    }
 }
 
 /// Counts a registration from an address; where addresses tell nobody apart, from anywhere.
 async fn count(server: &Server, address: Option<IpAddr>) -> Result<Result<(), Wait>> {
     let config = &server.config().registration;
     let name = address.map_or_else(|| "-".to_owned(), |address| network(address).to_string());
-    let parties = Parties { account: None, network: server.root_key().throttle_key("registration", &name) };
+    let parties = Parties { account: None, network: server.root_key().throttle_key("registration", &name), neighbourhood: None };
     // There is room while what the earlier ones cost is not yet forgotten for all places but one.
     let charge = Charge { cost: config.address_delay, limit: config.address_delay * (config.address_clients - 1) };
     let charges = Rows { network: Some(charge), ..Rows::default() };

@@ -22,15 +22,21 @@ pub(crate) struct Parties {
     /// None, if what was typed cannot be an account's.
     pub account: Option<ThrottleKey>,
     pub network: ThrottleKey,
+    /// What is around the network, if that counts.
+    pub neighbourhood: Option<ThrottleKey>,
 }
 
 impl Parties {
     fn account(&self) -> &[u8] {
         self.account.as_ref().map_or(ALL, ThrottleKey::as_bytes)
     }
+
+    fn neighbourhood(&self) -> &[u8] {
+        self.neighbourhood.as_ref().map_or(ALL, ThrottleKey::as_bytes)
+    }
 }
 
-/// Something for each of the three rows that an attempt concerns.
+/// Something for each of the four rows that an attempt concerns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Rows<T> {
     /// The account, from anywhere.
@@ -39,6 +45,16 @@ pub(crate) struct Rows<T> {
     pub pair: T,
     /// Any account, from this network.
     pub network: T,
+    /// Any account, from around this network.
+    pub neighbourhood: T,
+}
+
+impl<T> Rows<T> {
+    /// Something else for each of them.
+    pub(crate) fn map<U>(self, each: impl Fn(T) -> U) -> Rows<U> {
+        let Self { account, pair, network, neighbourhood } = self;
+        Rows { account: each(account), pair: each(pair), network: each(network), neighbourhood: each(neighbourhood) }
+    }
 }
 
 /// Until when failures count.
@@ -51,11 +67,12 @@ struct ThrottleRow {
     expires_at: Timestamp,
 }
 
-fn spent(rows: Vec<ThrottleRow>) -> Spent {
+fn spent(parties: &Parties, rows: Vec<ThrottleRow>) -> Spent {
     let mut spent = Spent::default();
     for row in rows {
         let place = match (row.account.is_empty(), row.network.is_empty()) {
             (false, true) => &mut spent.account,
+            (true, false) if row.network == parties.neighbourhood() => &mut spent.neighbourhood,
             (true, false) => &mut spent.network,
             _ => &mut spent.pair,
         };
@@ -68,13 +85,15 @@ impl Store {
     /// What counts against an attempt.
     pub(crate) async fn throttles(&self, parties: &Parties) -> Result<Spent> {
         const SELECT: &str = "SELECT account, network, expires_at FROM throttles \
-             WHERE (account = $1 AND network = $3) OR (account = $1 AND network = $2) OR (account = $3 AND network = $2)";
+             WHERE (account = $1 AND network = $3) OR (account = $1 AND network = $2) OR (account = $3 AND network = $2) \
+             OR (account = $3 AND network = $4)";
         let rows = read!(self, db => sqlx::query_as(SELECT)
             .bind(parties.account())
             .bind(parties.network.as_bytes())
             .bind(ALL)
+            .bind(parties.neighbourhood())
             .fetch_all(db).await?);
-        Ok(spent(rows))
+        Ok(spent(parties, rows))
     }
 }
 
@@ -97,11 +116,8 @@ impl Verb for CountAttempt {
     const EXTENT: Extent = Extent::OneStatement;
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<Spent> {
-        let until = |charge: Option<Charge>| charge.map(|charge| self.now.after(charge.cost));
-        let limit = |charge: Option<Charge>| charge.map_or(self.now, |charge| self.now.after(charge.limit));
-        let Rows { account, pair, network } = self.charges;
-        let until = Rows { account: until(account), pair: until(pair), network: until(network) };
-        let limits = Rows { account: limit(account), pair: limit(pair), network: limit(network) };
+        let until = self.charges.map(|charge| charge.map(|charge| self.now.after(charge.cost)));
+        let limits = self.charges.map(|charge| charge.map_or(self.now, |charge| self.now.after(charge.limit)));
         change(conn, &self.parties, until, limits, self.now).await
     }
 }
@@ -119,10 +135,8 @@ impl Verb for GiveBack {
 
     async fn run(&self, conn: &mut Conn<'_>) -> Result<()> {
         const NO_LIMIT: Timestamp = Timestamp::from_seconds(200_000_000_000);
-        let until = |amount: Option<Duration>| amount.map(|amount| self.now.before(amount));
-        let Rows { account, pair, network } = self.amounts;
-        let until = Rows { account: until(account), pair: until(pair), network: until(network) };
-        let limits = Rows { account: NO_LIMIT, pair: NO_LIMIT, network: NO_LIMIT };
+        let until = self.amounts.map(|amount| amount.map(|amount| self.now.before(amount)));
+        let limits = self.amounts.map(|_| NO_LIMIT);
         change(conn, &self.parties, until, limits, self.now).await.map(drop)
     }
 }
@@ -131,10 +145,12 @@ impl Verb for GiveBack {
 async fn change(conn: &mut Conn<'_>, parties: &Parties, until: Spent, limits: Rows<Timestamp>, now: Timestamp) -> Result<Spent> {
     const UPSERT: &str = "INSERT INTO throttles (account, network, expires_at) \
          SELECT account, network, expires_at FROM (SELECT $1 AS account, $3 AS network, $4 AS expires_at \
-             UNION ALL SELECT $1, $2, $5 UNION ALL SELECT $3, $2, $6) AS changed WHERE expires_at IS NOT NULL \
+             UNION ALL SELECT $1, $2, $5 UNION ALL SELECT $3, $2, $6 UNION ALL SELECT $3, $11, $12) AS changed \
+             WHERE expires_at IS NOT NULL \
          ON CONFLICT (account, network) DO UPDATE SET expires_at = CASE WHEN throttles.expires_at > $7 \
              THEN throttles.expires_at + (excluded.expires_at - $7) ELSE excluded.expires_at END \
-         WHERE throttles.expires_at <= CASE WHEN length(throttles.network) = 0 THEN $8 WHEN length(throttles.account) = 0 THEN $10 ELSE $9 END \
+         WHERE throttles.expires_at <= CASE WHEN length(throttles.network) = 0 THEN $8 WHEN length(throttles.account) > 0 THEN $9 \
+             WHEN throttles.network = $11 THEN $13 ELSE $10 END \
          RETURNING account, network, expires_at";
     let rows = run!(conn, db => sqlx::query_as(UPSERT)
         .bind(parties.account())
@@ -147,8 +163,11 @@ async fn change(conn: &mut Conn<'_>, parties: &Parties, until: Spent, limits: Ro
         .bind(limits.account)
         .bind(limits.pair)
         .bind(limits.network)
+        .bind(parties.neighbourhood())
+        .bind(until.neighbourhood)
+        .bind(limits.neighbourhood)
         .fetch_all(db).await?);
-    Ok(spent(rows))
+    Ok(spent(parties, rows))
 }
 
 /// Forgets an account's failures, wherever they came from: in the transaction of the verb that is the remedy.
@@ -206,7 +225,11 @@ mod tests {
         let config = Config::from_sources(Sources { environment: [database_url].into(), ..Sources::default() }).expect("a configuration");
         let store = Store::open(&config, Migrations::Apply).await.expect("a store");
         let key = RootKey::new(&[7; 32]).expect("32 bytes");
-        let parties = |name: &str| Parties { account: Some(key.throttle_key("account", name)), network: key.throttle_key("network", "-") };
+        let parties = |name: &str| Parties {
+            account: Some(key.throttle_key("account", name)),
+            network: key.throttle_key("network", "-"),
+            neighbourhood: None,
+        };
         let fail = |name: &str, minutes| {
             let pair = Some(Charge { cost: Duration::from_mins(minutes), limit: Duration::ZERO });
             store.write(CountAttempt { parties: parties(name), charges: Rows { pair, ..Rows::default() }, now: NOW })

@@ -23,9 +23,9 @@ const NAME: &str = "__Host-grantor-device-";
 /// The cookie of a device, as a browser sends it.
 #[track_caller]
 fn device(answer: &Answer) -> String {
-    let cookies = answer.headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap());
-    let set = cookies.clone().find(|cookie| cookie.starts_with(NAME));
-    set.unwrap_or_else(|| panic!("{:?}", cookies.collect::<Vec<_>>())).split(';').next().unwrap().to_owned()
+    let cookies: Vec<&str> = answer.headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap()).collect();
+    let set = cookies.iter().find(|cookie| cookie.starts_with(NAME)).unwrap_or_else(|| panic!("{cookies:?}"));
+    set.split(';').next().unwrap().to_owned()
 }
 
 /// Signs in at a new browser; what that keeps.

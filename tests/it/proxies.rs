@@ -28,7 +28,7 @@ async fn audited(server: &TestServer) -> Vec<String> {
 
 on_every_backend! {
     /// Who guesses behind a proxy delays neither the proxy nor the others behind it, whatever the guesser claims to be.
-    async fn guesses_through_a_proxy_count_for_whoever_made_them(server, "GRANTOR_PROXIES__NETWORKS" = "10.0.0.5/32", "GRANTOR_THROTTLE__ADDRESS_FAILURES" = "3") {
+    async fn guesses_through_a_proxy_count_for_whoever_made_them(server, "GRANTOR_PROXIES__NETWORKS" = "10.0.0.5/32", "GRANTOR_THROTTLE__ADDRESS_FAILURES" = "6") {
         let alice = server.person("alice").await;
         for number in 0..3 {
             let claims_to_be = format!("192.0.2.{number}, 203.0.113.7");
@@ -40,7 +40,7 @@ on_every_backend! {
     }
 
     /// Without a proxy, or beside it, the header is the client's to write.
-    async fn whoever_is_no_proxy_is_not_believed(server, "GRANTOR_PROXIES__NETWORKS" = "10.0.0.5/32", "GRANTOR_THROTTLE__ADDRESS_FAILURES" = "3") {
+    async fn whoever_is_no_proxy_is_not_believed(server, "GRANTOR_PROXIES__NETWORKS" = "10.0.0.5/32", "GRANTOR_THROTTLE__ADDRESS_FAILURES" = "6") {
         for number in 0..4 {
             let answer = sign_in(server, "203.0.113.7", &format!("192.0.2.{number}"), &format!("person{number}@example.com"), "a guess").await;
             answer.assert_status(if number < 3 { 400 } else { 429 });

@@ -168,7 +168,7 @@ on_every_backend! {
     }
 
     /// Guessing one password for everyone is stopped by the address; an account of one's own does not clear it.
-    async fn an_address_that_guesses_many_accounts_is_delayed(server, "GRANTOR_THROTTLE__ADDRESS_FAILURES" = "5") {
+    async fn an_address_that_guesses_many_accounts_is_delayed(server, "GRANTOR_THROTTLE__ADDRESS_FAILURES" = "10") {
         let (alice, own) = (server.person("alice").await, server.person("mallory").await);
         for number in 0..5 {
             assert_eq!(guess(server, ELSEWHERE, &format!("person{number}@example.com"), 1).await, 1);
@@ -182,6 +182,41 @@ on_every_backend! {
         sign_in(server, HOME, &alice.email, PASSWORD).await.assert_status(303);
         server.advance(30);
         sign_in(server, ELSEWHERE, &own.email, PASSWORD).await.assert_status(303);
+    }
+
+    /// A list of stolen passwords is slower than a person who mistypes: the first failure at each account counts twice.
+    async fn guessing_many_accounts_costs_an_address_more_than_guessing_at_one(server, "GRANTOR_THROTTLE__ADDRESS_FAILURES" = "10") {
+        let mut compared = 0;
+        for number in 0..20 {
+            compared += guess(server, HOME, &format!("person{number}@example.com"), 1).await;
+        }
+        assert_eq!(compared, 5);
+        assert_eq!(guess(server, ELSEWHERE, "alice@example.com", 20).await, 9);
+    }
+
+    /// Whoever has many addresses of one site shares what is free around them, of IPv4 in a /24 and of IPv6 in a /48.
+    async fn many_addresses_of_one_site_are_delayed_together(server, "GRANTOR_THROTTLE__ADDRESS_FAILURES" = "4") {
+        let mallory = server.person("mallory").await;
+        for (site, elsewhere) in [("203.0.113.", "203.0.114.1"), ("2001:db8:7:", "2001:db8:8::1")] {
+            let address = |number: usize| if site.contains(':') { format!("{site}{number}::1") } else { format!("{site}{number}") };
+            let mut compared = 0;
+            for number in 0..20 {
+                compared += guess(server, &address(number), &format!("person{number}@example.com"), 1).await;
+                if number < 9 {
+                    // Nor does an account of one's own clear it.
+                    sign_in(server, &address(number), &mallory.email, PASSWORD).await.assert_status(303);
+                }
+            }
+            assert_eq!(compared, 10, "five times as many as of one address");
+            let refused = sign_in(server, &address(99), &mallory.email, PASSWORD).await;
+            assert_eq!(retry_after(&refused), 6);
+            sign_in(server, elsewhere, &mallory.email, PASSWORD).await.assert_status(303);
+            server.advance(6);
+            sign_in(server, &address(99), &mallory.email, PASSWORD).await.assert_status(303);
+            server.advance(120);
+        }
+        let by = server.database.strings("SELECT CAST(details AS TEXT) FROM audit_events WHERE name = 'sign_in.throttled'").await;
+        assert_eq!(by.iter().filter(|details| details.contains("neighbourhood")).count(), 2, "{by:?}");
     }
 
     /// What cannot be an e-mail is hashed for, too, and counted by its address.
@@ -221,7 +256,7 @@ on_every_backend! {
     }
 
     /// And of a server without proxy in a private network.
-    async fn private_addresses_can_be_counted(server, "GRANTOR_THROTTLE__ADDRESS_FAILURES" = "5", "GRANTOR_THROTTLE__BY_ADDRESS" = "always") {
+    async fn private_addresses_can_be_counted(server, "GRANTOR_THROTTLE__ADDRESS_FAILURES" = "10", "GRANTOR_THROTTLE__BY_ADDRESS" = "always") {
         for number in 0..8 {
             assert_eq!(guess(server, "10.0.0.1", &format!("person{number}@example.com"), 1).await, usize::from(number < 5));
         }
@@ -238,7 +273,7 @@ on_every_backend! {
     }
 
     /// The same for one address and many accounts, which do not wait for each other.
-    async fn of_64_accounts_guessed_at_once_an_address_has_its_number(server, "GRANTOR_THROTTLE__ADDRESS_FAILURES" = "7") {
+    async fn of_64_accounts_guessed_at_once_an_address_has_its_number(server, "GRANTOR_THROTTLE__ADDRESS_FAILURES" = "14") {
         let guesses = (0..64).map(async |number| sign_in(server, HOME, &format!("person{number}@example.com"), "a guess").await);
         let answers = join_all(guesses).await;
         assert_eq!(answers.iter().filter(|answer| is_compared(answer)).count(), 7);
@@ -313,6 +348,21 @@ async fn of_guesses_at_two_nodes_ten_are_compared() {
     let (here, there) = join(guesses(&one), guesses(&other)).await;
     assert_eq!(here.iter().chain(&there).filter(|answer| is_compared(answer)).count(), 10);
     assert_eq!(one.audited("sign_in.failed").await, 10);
+    other.close().await;
+    one.end().await;
+}
+
+/// The same of what is around an address.
+#[tokio::test]
+async fn of_accounts_guessed_at_two_nodes_a_site_has_its_number() {
+    let one = TestServer::start(Backend::Postgres, &[("GRANTOR_THROTTLE__ADDRESS_FAILURES", "4")]).await;
+    let other = one.node_with(&[("GRANTOR_THROTTLE__ADDRESS_FAILURES", "4")]).await;
+    let mut compared = 0;
+    for number in 0..20 {
+        let node = if number % 2 == 0 { &one } else { &other };
+        compared += guess(node, &format!("203.0.113.{number}"), &format!("person{number}@example.com"), 1).await;
+    }
+    assert_eq!(compared, 10);
     other.close().await;
     one.end().await;
 }

@@ -20,6 +20,11 @@ const COUNTED_UP_TO: u32 = 6;
 const FREE_UNDER_ATTACK: u32 = 2;
 /// And how many times longer further ones wait.
 const SLOWER_UNDER_ATTACK: u32 = 3;
+/// How many networks' failures are free in what is around one, which forgets them as many times as fast.
+const NEIGHBOURS: u32 = 5;
+/// How many failures the first one at each account is to its network: who tries many accounts has a list of stolen passwords, who
+/// tries one again has mistyped.
+const FIRST_AT_ACCOUNT: u32 = 2;
 
 /// Whose budget is used up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +70,8 @@ impl Budget {
         self.every * self.free.saturating_sub(1)
     }
 
-    fn charge(self) -> Charge {
-        Charge { cost: self.every, limit: self.limit() }
+    fn charge(self, failures: u32) -> Charge {
+        Charge { cost: self.every * failures, limit: self.limit() }
     }
 
     /// How long until there is room.
@@ -79,6 +84,7 @@ impl Budget {
 pub(super) fn decide(config: &Throttle, concerns: Concerns, spent: &Spent, now: Timestamp) -> Result<Rows<Option<Charge>>, Delay> {
     let account = Budget { free: config.failures * COUNTED_UP_TO, every: config.delay / ACCOUNT_FORGETS };
     let network = Budget { free: config.address_failures, every: config.address_delay };
+    let neighbourhood = Budget { free: config.address_failures * NEIGHBOURS, every: config.address_delay / NEIGHBOURS };
     let attacked_at = account.every * (config.failures * ATTACKED_AT);
     let is_attacked = spent.account.is_some_and(|spent| spent.since(now) > attacked_at);
     let pair = if is_attacked && concerns != Concerns::Device {
@@ -86,21 +92,28 @@ pub(super) fn decide(config: &Throttle, concerns: Concerns, spent: &Spent, now: 
     } else {
         Budget { free: config.failures, every: config.delay }
     };
-    let (of_account, of_network) = match concerns {
-        Concerns::Both => (Some(pair), Some(network)),
-        Concerns::Account | Concerns::Device => (Some(pair), None),
-        Concerns::Network => (None, Some(network)),
-        Concerns::Nobody => (None, None),
+    let (by_account, by_address) = match concerns {
+        Concerns::Both => (true, true),
+        Concerns::Account | Concerns::Device => (true, false),
+        Concerns::Network => (false, true),
+        Concerns::Nobody => (false, false),
     };
-    let wait = |budget: Option<Budget>, spent| budget.map_or(Duration::ZERO, |budget: Budget| budget.wait(spent, now));
-    let (by_account, by_network) = (wait(of_account, spent.pair), wait(of_network, spent.network));
-    match by_account.max(by_network) {
-        Duration::ZERO => Ok(Rows {
-            account: (concerns == Concerns::Both).then(|| account.charge()),
-            pair: of_account.map(Budget::charge),
-            network: of_network.map(Budget::charge),
+    let is_first = by_account && spent.pair.is_none_or(|spent| spent <= now);
+    let failures = if is_first { FIRST_AT_ACCOUNT } else { 1 };
+    let wait = |counts: bool, budget: Budget, spent| if counts { budget.wait(spent, now) } else { Duration::ZERO };
+    let waits = [
+        ("account", wait(by_account, pair, spent.pair)),
+        ("address", wait(by_address, network, spent.network)),
+        ("neighbourhood", wait(by_address, neighbourhood, spent.neighbourhood)),
+    ];
+    match waits.into_iter().filter(|(_, wait)| !wait.is_zero()).reduce(|one, other| if other.1 > one.1 { other } else { one }) {
+        None => Ok(Rows {
+            account: (by_account && by_address).then(|| account.charge(1)),
+            pair: by_account.then(|| pair.charge(1)),
+            network: by_address.then(|| network.charge(failures)),
+            neighbourhood: by_address.then(|| neighbourhood.charge(failures)),
         }),
-        wait => Err(Delay { by: if by_account >= by_network { "account" } else { "address" }, wait }),
+        Some((by, wait)) => Err(Delay { by, wait }),
     }
 }
 
@@ -122,7 +135,7 @@ mod tests {
 
     fn spent(account: u64, pair: u64, network: u64) -> Spent {
         let until = |spent| Some(NOW.after(Duration::from_secs(spent)));
-        Rows { account: until(account * MINUTE), pair: until(pair * MINUTE), network: until(network) }
+        Rows { account: until(account * MINUTE), pair: until(pair * MINUTE), network: until(network), neighbourhood: None }
     }
 
     fn wait(concerns: Concerns, spent: &Spent) -> Option<Delay> {
@@ -133,9 +146,9 @@ mod tests {
     fn an_attempt_costs_each_budget_its_delay() {
         let charges = decide(&config(), Concerns::Both, &Spent::default(), NOW).unwrap();
         let cost = |charge: Option<Charge>| charge.map(|charge| charge.cost.as_secs());
-        assert_eq!((cost(charges.account), cost(charges.pair), cost(charges.network)), (Some(60), Some(600), Some(30)));
+        assert_eq!((cost(charges.account), cost(charges.pair)), (Some(60), Some(600)));
         let alone = decide(&config(), Concerns::Account, &Spent::default(), NOW).unwrap();
-        assert_eq!((alone.account, cost(alone.pair), alone.network), (None, Some(600), None));
+        assert_eq!(alone, Rows { pair: charges.pair, ..Rows::default() });
         let nobody = decide(&config(), Concerns::Nobody, &Spent::default(), NOW).unwrap();
         assert_eq!(nobody, Rows::default());
     }
@@ -150,6 +163,29 @@ mod tests {
         assert_eq!(wait(Concerns::Both, &spent(0, 100, 100 * 30)), Some(Delay { by: "account", wait: minutes(10) }), "the longer one");
         assert_eq!(wait(Concerns::Account, &spent(0, 0, 100 * 30)), None);
         assert_eq!(wait(Concerns::Network, &spent(0, 100, 0)), None);
+    }
+
+    #[test]
+    fn the_first_failure_at_each_account_is_two_to_its_network_and_to_what_is_around() {
+        let seconds = |concerns, pair| {
+            let charges = decide(&config(), concerns, &spent(0, pair, 0), NOW).unwrap();
+            let cost = |charge: Option<Charge>| charge.map(|charge| charge.cost.as_secs());
+            (cost(charges.network), cost(charges.neighbourhood))
+        };
+        assert_eq!(seconds(Concerns::Both, 0), (Some(60), Some(12)));
+        assert_eq!(seconds(Concerns::Both, 1), (Some(30), Some(6)));
+        assert_eq!(seconds(Concerns::Network, 0), (Some(30), Some(6)), "what is no account's, and a sign-up");
+    }
+
+    #[test]
+    fn what_is_around_a_network_has_five_times_as_much() {
+        let around = |seconds| Rows { neighbourhood: Some(NOW.after(Duration::from_secs(seconds))), ..Rows::default() };
+        assert_eq!(wait(Concerns::Both, &around(499 * 6)), None);
+        assert_eq!(wait(Concerns::Both, &around(500 * 6)), Some(Delay { by: "neighbourhood", wait: Duration::from_secs(6) }));
+        assert_eq!(wait(Concerns::Network, &around(500 * 6)), Some(Delay { by: "neighbourhood", wait: Duration::from_secs(6) }));
+        for concerns in [Concerns::Account, Concerns::Device, Concerns::Nobody] {
+            assert_eq!(wait(concerns, &around(10_000)), None);
+        }
     }
 
     #[test]
@@ -173,8 +209,8 @@ mod tests {
 
     #[test]
     fn what_is_past_is_forgotten() {
-        let past =
-            Rows { account: Some(NOW), pair: Some(NOW.before(minutes(1))), network: Some(NOW.before(Duration::from_hours(24 * 365))) };
+        let long_ago = Some(NOW.before(Duration::from_hours(24 * 365)));
+        let past = Rows { account: Some(NOW), pair: Some(NOW.before(minutes(1))), network: long_ago, neighbourhood: long_ago };
         assert_eq!(wait(Concerns::Both, &past), None);
     }
 }
