@@ -94,6 +94,10 @@ impl Grantor {
         Ok(self.server()?.pid())
     }
 
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.settings.address
+    }
+
     /// The last lines of its log.
     pub fn log_tail(&self) -> String {
         self.server.as_ref().map(Server::log_tail).unwrap_or_default()

@@ -162,6 +162,11 @@ impl Lane {
         Self { connection, operation }
     }
 
+    /// Ends the connection, which belongs to the runtime that it was made in.
+    pub fn rest(&mut self) {
+        self.connection.close();
+    }
+
     /// An operation that is under way when the window closes is finished, so that no token is lost, but not counted.
     async fn drive(&mut self, window: Window) -> Tally {
         // A server may have closed a connection that rested while others were measured.

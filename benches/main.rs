@@ -7,6 +7,7 @@
 
 mod bare;
 mod cluster;
+mod flood;
 mod footprint;
 mod grantor;
 mod http;
@@ -27,6 +28,7 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use tokio::signal::unix::{SignalKind, signal};
 
+use flood::Flood;
 use footprint::Footprint;
 use load::{Sample, Window};
 use machine::Machine;
@@ -54,7 +56,7 @@ struct Options {
     rounds: u32,
     #[arg(long, default_value_t = 32)]
     connections: usize,
-    /// Only rows whose name contains NAME (and their baselines), or `footprint`; may be repeated.
+    /// Only rows whose name contains NAME (and their baselines), `footprint` or `flood`; may be repeated.
     #[arg(long, value_name = "NAME")]
     only: Vec<String>,
     /// Also writes the report as JSON.
@@ -118,9 +120,10 @@ async fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let machine = Machine::look(folder.path())?;
 
     let groups = plan::groups(&options.only);
-    let with_footprint = options.only.is_empty() || options.only.iter().any(|name| name == "footprint");
+    let with = |part: &str| options.only.is_empty() || options.only.iter().any(|name| name == part);
+    let (with_footprint, with_flood) = (with("footprint"), with("flood"));
     let rows: Vec<_> = groups.iter().flat_map(|group| group.rows.iter().chain([&group.baseline])).copied().collect();
-    anyhow::ensure!(with_footprint || !rows.is_empty(), "no row is named so");
+    anyhow::ensure!(with_footprint || with_flood || !rows.is_empty(), "no row is named so");
     eprintln!("bench: starting the databases and Grantor in {}", folder.path().display());
     let mut stage = Stage::set(folder.path(), options.connections, &rows).await?;
 
@@ -135,6 +138,12 @@ async fn run(options: &Options) -> anyhow::Result<ExitCode> {
         let grantor = stage.start_on_sqlite().await?;
         footprint = Some(Footprint::measure(grantor, options.connections, seconds).await?);
     }
+    let mut flood = None;
+    if with_flood {
+        eprintln!("bench: flood");
+        let seconds = Duration::try_from_secs_f64(options.seconds)?;
+        flood = Some(Flood::measure(stage.start_on_sqlite().await?, seconds).await?);
+    }
 
     let report = Report {
         machine,
@@ -144,12 +153,13 @@ async fn run(options: &Options) -> anyhow::Result<ExitCode> {
         rounds: options.rounds,
         rows: lines,
         footprint,
+        flood,
     };
     println!("{}", report.text());
     if let Some(file) = &options.json {
         fs::write(file, serde_json::to_vec_pretty(&report)?).with_context(|| format!("cannot write {}", file.display()))?;
     }
-    let valid = report.rows.iter().all(Line::is_valid);
+    let valid = report.rows.iter().all(Line::is_valid) && report.flood.as_ref().is_none_or(|flood| flood.errors == 0);
     Ok(if valid { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

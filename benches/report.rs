@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::flood::{Client, Flood};
 use crate::footprint::Footprint;
 use crate::load::Sample;
 use crate::machine::Machine;
@@ -20,6 +21,7 @@ pub struct Report {
     pub rounds: u32,
     pub rows: Vec<Line>,
     pub footprint: Option<Footprint>,
+    pub flood: Option<Flood>,
 }
 
 /// One row, measured.
@@ -133,6 +135,9 @@ impl Report {
         if let Some(footprint) = &self.footprint {
             footprint.write(text, machine.cores)?;
         }
+        if let Some(flood) = &self.flood {
+            flood.write(text)?;
+        }
         Ok(())
     }
 }
@@ -168,7 +173,6 @@ impl Line {
 
 impl Footprint {
     fn write(&self, text: &mut String, cores: usize) -> std::fmt::Result {
-        let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         // One hashing thread a core, 19 MiB each, and 10 MiB for everything else.
         let bound = mebibytes(self.idle_bytes) + 19.0 * cores as f64 + 10.0;
         writeln!(
@@ -187,7 +191,39 @@ impl Footprint {
     }
 }
 
-fn percentile(sorted: &[u32], percent: usize) -> u32 {
+impl Flood {
+    fn write(&self, text: &mut String) -> std::fmt::Result {
+        writeln!(
+            text,
+            "\nFlood on SQLite: {} connections post wrong passwords, {:.0}/s compared, {:.0}/s answered 429, {:.0}/s answered 503; \
+             {:.1} MiB resident before, {:.1} MiB at most during it",
+            self.connections,
+            self.compared_per_second,
+            self.throttled_per_second,
+            self.busy_per_second,
+            mebibytes(self.resident_bytes),
+            mebibytes(self.peak_bytes),
+        )?;
+        for (when, client) in [("before", &self.before), ("during", &self.during)] {
+            let Client { operations_per_second, p50, p99 } = client;
+            let (p50, p99) = (f64::from(*p50) / 1000.0, f64::from(*p99) / 1000.0);
+            writeln!(
+                text,
+                "    client_credentials on one connection, {when}: {operations_per_second:.0}/s, p50 {p50:.2} ms, p99 {p99:.2} ms"
+            )?;
+        }
+        if self.errors > 0 {
+            writeln!(text, "    INVALID, {} errors, the first: {}", self.errors, self.first_error.as_deref().unwrap_or("of the client"))?;
+        }
+        Ok(())
+    }
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+pub fn percentile(sorted: &[u32], percent: usize) -> u32 {
     let rank = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
     sorted.get(rank).copied().unwrap_or_default()
 }
