@@ -12,6 +12,7 @@ mod show;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod values;
 
 use std::{
@@ -36,10 +37,11 @@ pub use self::{
     network::Network,
     rate_limit::{Rate, RateLimit},
     settings::{
-        AddressHeader, Audit, ByAddress, Database, Keys, Limits, LogFormat, Metrics, Outbound, Passwords, Proxies, Registration,
-        RegistrationMode, Session, SignUp, Telemetry, Throttle, Tokens,
+        AddressHeader, Audit, Database, Keys, Limits, LogFormat, Metrics, Outbound, Passwords, Proxies, Registration, RegistrationMode,
+        Session, SignUp, Telemetry, Tokens,
     },
     sources::{Flags, Sources},
+    throttle::{ByAddress, Throttle},
 };
 use self::{settings::Settings, show::Effective, sources::Given};
 use crate::oauth::Issuer;
