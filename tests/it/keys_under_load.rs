@@ -88,8 +88,9 @@ async fn keep_jwks(api: &mut ResourceServer, bases: &[String], since: Instant) {
 
 on_databases! { [Sqlite, Postgres]
     async fn no_resource_server_meets_an_unknown_key(database) {
-        let nodes = start_nodes(database);
+        // First: a command has the default settings, and waits as long for caches with keys that are not signing yet.
         let app = RemoteApp::create(database, "app");
+        let nodes = start_nodes(database);
         let bases: Vec<String> = nodes.iter().map(Process::base).collect();
         let loaders = (0..LOADERS).map(|_| tokio::spawn(load(app.clone(), bases.clone())));
         let apis: Vec<ResourceServer> = futures_util::future::try_join_all(loaders).await.unwrap();
