@@ -5,21 +5,18 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::HeaderMap;
 use serde::Serialize;
 
 use crate::{
-    client_auth::{self, AuthenticatedClient},
+    client_auth::AuthenticatedClient,
     error::Result,
-    oauth::{ErrorCode, OAuthError, Scope, claims::AccessTokenClaims, client::ClientType, metadata::paths, token_response::TokenResponse},
+    oauth::{ErrorCode, OAuthError, Scope, claims::AccessTokenClaims, client::ClientType, token_response::TokenResponse},
     server::Server,
     store::grants::Standing,
     tokens::{access_token, refresh_token, subject},
     web::{
-        caller::Caller,
-        form::Form,
+        client_request::ClientRequest,
         json_error::{JsonError, no_store},
-        rate_limit,
     },
 };
 
@@ -50,14 +47,8 @@ enum Token {
 }
 
 /// `POST /oauth/introspect`
-pub(crate) async fn post(
-    State(server): State<Server>,
-    caller: Caller,
-    headers: HeaderMap,
-    Form(params): Form,
-) -> Result<Response, JsonError> {
-    let client = client_auth::authenticate(&server, &headers, &params).await?;
-    rate_limit::count_client(&server, paths::INTROSPECT, &client, caller.origin.address)?;
+pub(crate) async fn post(State(server): State<Server>, request: ClientRequest) -> Result<Response, JsonError> {
+    let ClientRequest { client, params, .. } = request;
     if client.client_type != ClientType::Confidential {
         return Err(
             OAuthError::new(ErrorCode::InvalidClient, "Introspection is for confidential clients: it needs a client_secret.").into()

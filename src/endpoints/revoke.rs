@@ -4,39 +4,31 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 
 use crate::{
     audit::{Actor, AuditEvent, AuditName, Origin},
-    client_auth::{self, AuthenticatedClient},
+    client_auth::AuthenticatedClient,
     clock::Timestamp,
     error::Result,
-    oauth::{OAuthError, metadata::paths},
+    oauth::OAuthError,
     server::Server,
     store::{grants::RevokeGrant, revoked_tokens::RevokeAccessToken},
     tokens::{access_token, refresh_token},
     web::{
-        caller::Caller,
-        form::Form,
+        client_request::ClientRequest,
         json_error::{JsonError, no_store},
-        rate_limit,
     },
 };
 
 /// `POST /oauth/revoke`. The hint is not needed: tokens tell themselves apart (§2.1).
-pub(crate) async fn post(
-    State(server): State<Server>,
-    caller: Caller,
-    headers: HeaderMap,
-    Form(params): Form,
-) -> Result<Response, JsonError> {
-    let client = client_auth::authenticate(&server, &headers, &params).await?;
-    rate_limit::count_client(&server, paths::REVOKE, &client, caller.origin.address)?;
+pub(crate) async fn post(State(server): State<Server>, request: ClientRequest) -> Result<Response, JsonError> {
+    let ClientRequest { client, params, origin } = request;
     let token = params.required("token")?;
     if refresh_token::looks_like_one(token) {
-        revoke_refresh_token(&server, &client, token, caller.origin).await?;
+        revoke_refresh_token(&server, &client, token, origin).await?;
     } else {
-        revoke_access_token(&server, &client, token, caller.origin).await?;
+        revoke_access_token(&server, &client, token, origin).await?;
     }
     Ok(no_store(StatusCode::OK.into_response()))
 }

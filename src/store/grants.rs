@@ -105,6 +105,17 @@ macro_rules! is_backed {
 }
 pub(super) use is_backed;
 
+/// The grant `$1` behind the access token `$2`, where neither was revoked and the grant is backed.
+macro_rules! stands_behind {
+    () => {
+        concat!(
+            "grants.id = $1 AND revoked_at IS NULL AND NOT EXISTS (SELECT 1 FROM revoked_tokens WHERE jti = $2) AND ",
+            $crate::store::grants::is_backed!()
+        )
+    };
+}
+pub(super) use stands_behind;
+
 macro_rules! select_grant {
     ($condition:literal) => {
         concat!(
@@ -132,12 +143,11 @@ impl Store {
         row.map(Grant::try_from).transpose()
     }
 
-    /// The grant behind an access token, if it stands and the token was not revoked by itself. One statement.
-    pub(crate) async fn grant_behind(&self, grant_id: Uuid, jti: Uuid) -> Result<Option<Grant>> {
-        const SELECT: &str = select_grant!("id = $1 AND NOT EXISTS (SELECT 1 FROM revoked_tokens WHERE jti = $2)");
-        let row: Option<GrantRow> = read!(self, db => sqlx::query_as(SELECT).bind(grant_id).bind(jti).fetch_optional(db).await?);
-        let grant = row.map(Grant::try_from).transpose()?;
-        Ok(grant.filter(|grant| grant.standing == Standing::Stands))
+    /// Whether the grant behind an access token stands, and the token was not revoked by itself. One statement.
+    pub(crate) async fn grant_stands_behind(&self, grant_id: Uuid, jti: Uuid) -> Result<bool> {
+        const SELECT: &str = concat!("SELECT id FROM grants WHERE ", stands_behind!());
+        let found: Option<Uuid> = read!(self, db => sqlx::query_scalar(SELECT).bind(grant_id).bind(jti).fetch_optional(db).await?);
+        Ok(found.is_some())
     }
 
     /// Whether a token that a client obtained for itself, issued at `iat`, still stands. One statement.

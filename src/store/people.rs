@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{
     Saved, Store, Swapped, audit_events,
     backend::{Conn, Extent, Verb, read, run},
-    grants::is_backed,
+    grants::stands_behind,
     session_clients::{self, Ended},
     throttles,
 };
@@ -115,9 +115,8 @@ impl Store {
             "SELECT ",
             person_columns!(),
             ", (SELECT claims_request FROM grants WHERE grants.id = $1) AS claims_request FROM people WHERE id = \
-             (SELECT person_id FROM grants WHERE grants.id = $1 AND revoked_at IS NULL \
-             AND NOT EXISTS (SELECT 1 FROM revoked_tokens WHERE jti = $2) AND ",
-            is_backed!(),
+             (SELECT person_id FROM grants WHERE ",
+            stands_behind!(),
             ")"
         );
         let row: Option<BehindRow> = read!(self, db => sqlx::query_as(SELECT).bind(grant_id).bind(jti).fetch_optional(db).await?);

@@ -89,7 +89,7 @@ fn kid_of_access_token(token: &str) -> Option<String> {
 /// Whether everything behind the token still stands: the grant, the person, the client, and the token itself. One statement.
 pub(crate) async fn stands(server: &Server, token: &Recognised) -> Result<bool> {
     if let Some(grant_id) = token.claims.gid {
-        Ok(server.store().grant_behind(grant_id, token.claims.jti).await?.is_some())
+        server.store().grant_stands_behind(grant_id, token.claims.jti).await
     } else {
         let iat = Timestamp::from_seconds(token.claims.iat);
         server.store().client_stands_behind(&token.client_id, iat, token.claims.jti).await

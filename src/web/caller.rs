@@ -23,6 +23,11 @@ pub(crate) fn address(extensions: &Extensions) -> Option<IpAddr> {
     extensions.get::<Peer>().map(|Peer(address)| address.ip().to_canonical())
 }
 
+/// Whence the request comes that this task answers.
+pub(super) fn origin(extensions: &Extensions) -> Origin {
+    Origin { address: address(extensions), request_id: request_log::current_id() }
+}
+
 /// Where a request comes from.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Caller {
@@ -35,9 +40,6 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let user_agent = parts.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
-        Ok(Self {
-            origin: Origin { address: address(&parts.extensions), request_id: request_log::current_id() },
-            user_agent: user_agent.map(|text| text.chars().take(USER_AGENT_MAX).collect()),
-        })
+        Ok(Self { origin: origin(&parts.extensions), user_agent: user_agent.map(|text| text.chars().take(USER_AGENT_MAX).collect()) })
     }
 }

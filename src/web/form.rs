@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use axum::{
-    body::{Bytes, HttpBody, to_bytes},
-    extract::{FromRequest, Request},
+    body::{Body, Bytes, HttpBody, to_bytes},
+    extract::Request,
 };
-use http::{HeaderMap, header::CONTENT_TYPE};
+use http::{HeaderMap, header::CONTENT_TYPE, request::Parts};
 
 use super::{json_error::JsonError, places::Idle};
 use crate::{
@@ -34,24 +34,30 @@ impl NoForm {
 
 /// Reads the body of a request as a form.
 pub(crate) async fn read(server: &Server, request: Request) -> Result<Params, NoForm> {
-    if !says_that_it_is(request.headers(), FORM) {
+    let (parts, body) = request.into_parts();
+    read_body(server, &parts, body).await
+}
+
+/// Reads a body as a form.
+pub(super) async fn read_body(server: &Server, parts: &Parts, body: Body) -> Result<Params, NoForm> {
+    if !says_that_it_is(&parts.headers, FORM) {
         return Err(NoForm::NotAForm);
     }
-    let body = body(request, server.config().limits.request_body).await?;
+    let body = bytes(parts, body, server.config().limits.request_body).await?;
     let text = std::str::from_utf8(&body).map_err(|_| NoForm::NotAForm)?;
     Ok(Params::parse(text))
 }
 
-/// Reads the body of a request up to a limit.
-pub(super) async fn body(request: Request, limit: usize) -> Result<Bytes, NoForm> {
+/// Reads a body up to a limit.
+pub(super) async fn bytes(parts: &Parts, body: Body, limit: usize) -> Result<Bytes, NoForm> {
     // Who announces too much is not listened to.
-    if usize::try_from(request.body().size_hint().lower()).unwrap_or(usize::MAX) > limit {
+    if usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX) > limit {
         return Err(NoForm::TooLarge);
     }
-    let idle = request.extensions().get::<Arc<Idle>>().cloned();
-    let waiting = |begin: fn(&Idle)| idle.as_deref().map(begin);
+    let idle = parts.extensions.get::<Arc<Idle>>();
+    let waiting = |begin: fn(&Idle)| idle.map(Arc::as_ref).map(begin);
     waiting(Idle::begin);
-    let body = to_bytes(request.into_body(), limit).await;
+    let body = to_bytes(body, limit).await;
     waiting(Idle::end);
     body.map_err(|error| {
         let is_too_large =
@@ -65,17 +71,6 @@ pub(super) fn says_that_it_is(headers: &HeaderMap, media_type: &str) -> bool {
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case(media_type)
-}
-
-/// A form for an endpoint that answers with JSON.
-pub(crate) struct Form(pub Params);
-
-impl FromRequest<Server> for Form {
-    type Rejection = JsonError;
-
-    async fn from_request(request: Request, server: &Server) -> Result<Self, JsonError> {
-        Ok(Self(read(server, request).await?))
-    }
 }
 
 impl From<NoForm> for JsonError {

@@ -23,11 +23,13 @@ impl FromRequest<Server> for JsonObject {
     type Rejection = JsonError;
 
     async fn from_request(request: Request, server: &Server) -> Result<Self, JsonError> {
-        if !form::says_that_it_is(request.headers(), "application/json") {
+        let (parts, body) = request.into_parts();
+        if !form::says_that_it_is(&parts.headers, "application/json") {
             let error = OAuthError::invalid_request("Send a JSON object: Content-Type: application/json.");
             return Err(JsonError::with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE, error));
         }
-        let body = form::body(request, LARGEST.min(server.config().limits.request_body)).await.map_err(|no_form| match no_form {
+        let limit = LARGEST.min(server.config().limits.request_body);
+        let body = form::bytes(&parts, body, limit).await.map_err(|no_form| match no_form {
             NoForm::TooLarge => JsonError::too_large(),
             NoForm::NotAForm | NoForm::Cut => no_object(),
         })?;

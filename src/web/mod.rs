@@ -3,6 +3,7 @@
 pub(crate) mod assets;
 pub(crate) mod bearer;
 pub(crate) mod caller;
+pub(crate) mod client_request;
 pub(crate) mod cors;
 pub(crate) mod cross_site;
 pub(crate) mod entity_tag;

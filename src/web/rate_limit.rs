@@ -45,11 +45,16 @@ pub(super) fn count_address(server: &Server, route: Option<&MatchedPath>, addres
 }
 
 /// Counts a request of a client that proved who it is. Whoever names a public client is anyone, and would spend what is others'.
-pub(crate) fn count_client(server: &Server, endpoint: &str, client: &AuthenticatedClient, address: Option<IpAddr>) -> Result<()> {
+pub(super) fn count_client(
+    server: &Server,
+    route: Option<&MatchedPath>,
+    client: &AuthenticatedClient,
+    address: Option<IpAddr>,
+) -> Result<()> {
     if client.client_type == ClientType::Public {
         return Ok(());
     }
-    let counted = count(server, Limit::Client, endpoint, client.id.as_str(), address);
+    let counted = count(server, Limit::Client, endpoint(route), client.id.as_str(), address);
     match counted {
         Ok(standing) => standing.into_iter().for_each(request_log::tell),
         Err(refused) => {
