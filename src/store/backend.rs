@@ -79,37 +79,38 @@ macro_rules! run {
     };
 }
 
-/// Evaluates one sqlx expression against a pool of readers. Boxed, for whoever reads would otherwise keep the room for every way of it.
+/// Evaluates one sqlx expression against a pool of readers.
 macro_rules! read {
     ($store:expr, $db:ident => $query:expr) => {
         match &$store.backend {
-            $crate::store::backend::Backend::Sqlite { readers: pool, health, .. } => {
-                let reading = Box::pin(async {
-                    let mut lent = pool.lend().await?;
-                    let $db = &mut *lent;
-                    let told = $query;
-                    lent.give_back();
-                    Ok::<_, $crate::error::Error>(told)
-                });
-                health.of($crate::store::health::Access::Read, tokio::time::Instant::now(), reading.await)?
+            $crate::store::backend::Backend::Sqlite { readers, health, .. } => {
+                let asked_at = tokio::time::Instant::now();
+                let told = $crate::store::backend::lent!(readers, $db => $query).await;
+                health.of($crate::store::health::Access::Read, asked_at, told)?
             }
             $crate::store::backend::Backend::Postgres { pool, health, limit } => {
-                let reading = Box::pin(async {
-                    let mut lent = pool.lend().await?;
-                    let $db = &mut *lent;
-                    let told = $query;
-                    lent.give_back();
-                    Ok::<_, $crate::error::Error>(told)
-                });
                 let asked_at = tokio::time::Instant::now();
-                let told = $crate::store::backend::within(*limit, reading).await;
+                let told = $crate::store::backend::within(*limit, $crate::store::backend::lent!(pool, $db => $query)).await;
                 health.of($crate::store::health::Access::Read, asked_at, told)?
             }
         }
     };
 }
 
-pub(super) use {read, run};
+/// Evaluates one sqlx expression on a connection of a pool. Boxed, for whoever reads would otherwise keep the room for every way of it.
+macro_rules! lent {
+    ($pool:expr, $db:ident => $query:expr) => {
+        Box::pin(async {
+            let mut lent = $pool.lend().await?;
+            let $db = &mut *lent;
+            let told = $query;
+            lent.give_back();
+            Ok::<_, $crate::error::Error>(told)
+        })
+    };
+}
+
+pub(super) use {lent, read, run};
 
 impl Backend {
     /// Runs a verb to its end, also if the request that wanted it is dropped meanwhile.
