@@ -57,6 +57,7 @@ export class Grantor {
       GRANTOR_REGISTRATION__MODE: "token",
       // So short that a test can fill it.
       GRANTOR_PASSWORDS__HASHING_QUEUE: "1",
+      GRANTOR_RATE_LIMIT__SIGNED_IN: "60/1m",
       GRANTOR_SIGN_UP__OPEN: "true",
     };
     const log = openSync(this.#logFile, "a");

@@ -1,5 +1,6 @@
 // Every page that a person can meet, and how to get there in a new browser.
 
+import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { App } from "./app.mjs";
 import { allow, assertAsksForSignIn, obtainTokens, openAccount, signIn, signUp } from "./verbs.mjs";
@@ -77,6 +78,17 @@ export const PAGES = {
     const { email } = await world.person(LONG_MAILBOX);
     await page.goto(`${world.issuer}/signup`);
     await signUp(page, { email, name: LONG_NAME, password: "correct horse" });
+    await page.waitForSelector("#problem");
+  },
+  "sign-up-common-password": async ({ world, page }) => {
+    await page.goto(`${world.issuer}/signup`);
+    await signUp(page, { email: stranger().email, name: LONG_NAME, password: "password1234" });
+    await page.waitForSelector("#problem");
+  },
+  "sign-up-password-like-email": async ({ world, page }) => {
+    const { email } = stranger();
+    await page.goto(`${world.issuer}/signup`);
+    await signUp(page, { email, name: "Alice", password: email.toUpperCase() });
     await page.waitForSelector("#problem");
   },
   "account-choice": async ({ world, page }) => {
@@ -213,6 +225,15 @@ export const PAGES = {
   },
   "error-expired": async ({ world, page }) => {
     await page.goto(`${world.issuer}/login?request=never-made`);
+    await page.waitForSelector("#error-id");
+  },
+  "error-too-many": async ({ world, page }) => {
+    await openAccount(page, world);
+    await signIn(page, await world.person());
+    await page.waitForSelector("#sessions");
+    const account = `${world.issuer}/account`;
+    while ((await page.request.get(account)).status() !== 429);
+    assert.equal((await page.goto(account)).status(), 429);
     await page.waitForSelector("#error-id");
   },
   "error-cross-site": async ({ world, page }) => {
