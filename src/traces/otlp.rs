@@ -75,17 +75,16 @@ impl Traces {
         Ok(Self(Some(Exporting { provider, tracer, propagator: TraceContextPropagator::new() })))
     }
 
-    /// The span of a request that came, unless nobody traces. It continues the trace of the caller (W3C Trace Context).
+    /// The span of a request that came, unless nobody traces. It continues the trace of the caller (W3C Trace Context). Where nothing
+    /// is routed, its name has no route either (OpenTelemetry Semantic Conventions, "HTTP server span").
     pub(crate) fn request(&self, method: &Method, headers: &HeaderMap, route: Option<&str>, id: Uuid) -> Option<RequestSpan> {
         let Exporting { tracer, propagator, .. } = self.0.as_ref()?;
         let parent = propagator.extract_with_context(&Context::new(), &HeaderExtractor(headers));
-        let route = route.unwrap_or("-").to_owned();
-        let attributes = [
-            KeyValue::new("http.request.method", method_name(method)),
-            KeyValue::new("http.route", route.clone()),
-            KeyValue::new("request.id", id.to_string()),
-        ];
-        let span = tracer.span_builder(format!("{} {route}", method_name(method))).with_kind(SpanKind::Server).with_attributes(attributes);
+        let method = method_name(method);
+        let mut attributes = vec![KeyValue::new("http.request.method", method), KeyValue::new("request.id", id.to_string())];
+        attributes.extend(route.map(|route| KeyValue::new("http.route", route.to_owned())));
+        let name = route.map_or_else(|| method.to_owned(), |route| format!("{method} {route}"));
+        let span = tracer.span_builder(name).with_kind(SpanKind::Server).with_attributes(attributes);
         Some(RequestSpan(span.start_with_context(tracer, &parent)))
     }
 

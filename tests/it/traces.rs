@@ -39,10 +39,11 @@ on_every_backend! {
         let code = app.code().await;
         let tokens = app.redeem(&code).await;
         tokens.assert_status(200);
+        server.get("/a-path-of-the-callers-choice").await.assert_status(404);
         server.server.close().await;
 
         assert!(collector.has("POST /oauth/token") && collector.has("GET /oauth/authorize") && collector.has(tokens.header("x-request-id")));
-        for secret in [code.as_str(), &tokens.access_token(), &tokens.refresh_token(), "the-app", "@example.com", "code_challenge", "127.0.0.1"] {
+        for secret in [code.as_str(), &tokens.access_token(), &tokens.refresh_token(), "the-app", "@example.com", "code_challenge", "127.0.0.1", "a-path-of"] {
             assert!(!collector.has(secret), "{secret}");
         }
     }
