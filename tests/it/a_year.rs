@@ -20,31 +20,44 @@ fn sign_ins_a_day() -> u32 {
     std::env::var("SIGN_INS_A_DAY").map_or(20, |number| number.parse().expect("SIGN_INS_A_DAY is a number"))
 }
 
-/// Copies what a day left, so many times. Ids keep the time in them (RFC 9562 §5.7), so that rows lie as they would.
-async fn multiply(server: &TestServer, since: &str, times: u32) {
-    for (table, time) in [("browser_sessions", "created_at"), ("grants", "created_at"), ("audit_events", "at")] {
-        let (columns, id, hash) = match server.database.backend {
-            Backend::Sqlite => (
-                format!("SELECT name FROM pragma_table_info('{table}')"),
-                "CAST(substr(id, 1, 6) || randomblob(10) AS BLOB)",
-                "randomblob(32)",
-            ),
-            Backend::Postgres => (
-                format!("SELECT column_name::text FROM information_schema.columns WHERE table_name = '{table}'"),
-                "(substr(id::text, 1, 13) || substr(gen_random_uuid()::text, 14))::uuid",
-                "sha256(gen_random_uuid()::text::bytea)",
-            ),
-        };
-        let columns = server.database.strings(&columns).await;
-        let values = columns.iter().map(|column| match column.as_str() {
-            "id" => id,
-            "id_hash" | "code_hash" => hash,
-            copied => copied,
-        });
-        let (values, columns) = (values.collect::<Vec<_>>().join(", "), columns.join(", "));
-        let copies = format!("WITH RECURSIVE copies(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM copies WHERE n < {times})");
-        let sql = format!("{copies} INSERT INTO {table} ({columns}) SELECT {values} FROM {table}, copies WHERE {time} >= {since}");
-        server.database.execute(&sql).await;
+/// The statements that copy what was left since a time, given as a literal, so many times. Ids keep the time in them
+/// (RFC 9562 §5.7), so that rows lie as they would.
+struct Copies(Vec<String>);
+
+impl Copies {
+    async fn of(server: &TestServer, times: u32) -> Self {
+        let mut statements = Vec::new();
+        for (table, time) in [("browser_sessions", "created_at"), ("grants", "created_at"), ("audit_events", "at")] {
+            let (columns, id, hash) = match server.database.backend {
+                Backend::Sqlite => (
+                    format!("SELECT name FROM pragma_table_info('{table}')"),
+                    "CAST(substr(id, 1, 6) || randomblob(10) AS BLOB)",
+                    "randomblob(32)",
+                ),
+                Backend::Postgres => (
+                    format!("SELECT column_name::text FROM information_schema.columns WHERE table_name = '{table}'"),
+                    "(substr(id::text, 1, 13) || substr(gen_random_uuid()::text, 14))::uuid",
+                    "sha256(gen_random_uuid()::text::bytea)",
+                ),
+            };
+            let columns = server.database.strings(&columns).await;
+            let values = columns.iter().map(|column| match column.as_str() {
+                "id" => id,
+                "id_hash" | "code_hash" => hash,
+                copied => copied,
+            });
+            let (values, columns) = (values.collect::<Vec<_>>().join(", "), columns.join(", "));
+            let copies =
+                format!("WITH RECURSIVE copies(n) AS (SELECT 1 WHERE {times} > 0 UNION ALL SELECT n + 1 FROM copies WHERE n < {times})");
+            statements.push(format!("{copies} INSERT INTO {table} ({columns}) SELECT {values} FROM {table}, copies WHERE {time} >= "));
+        }
+        Self(statements)
+    }
+
+    async fn make(&self, server: &TestServer, since: &str) {
+        for statement in &self.0 {
+            server.database.execute(&format!("{statement}{since}")).await;
+        }
     }
 }
 
@@ -95,15 +108,14 @@ on_every_backend! {
         for number in 0..PEOPLE {
             people.push(server.person(&format!("person{number}")).await);
         }
+        let copies = Copies::of(server, a_day / REAL - 1).await;
         for day in 0..DAYS {
             let since = timestamp(server.database.backend, server.clock.now().as_micros());
             for number in 0..REAL {
                 sign_in(server, &app, &people[(day * 7 + number) as usize % PEOPLE], day * REAL + number).await;
                 server.advance(u64::from(DAY / REAL));
             }
-            if let times @ 1.. = a_day / REAL - 1 {
-                multiply(server, &since, times).await;
-            }
+            copies.make(server, &since).await;
             server.run_jobs().await;
         }
 
