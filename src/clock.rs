@@ -55,9 +55,9 @@ impl Timestamp {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// RFC 3339 with all that is known of the fraction of the second, UTC: where the order of events matters.
+    /// RFC 3339 with microseconds, UTC: where the order of events matters, which is that of the texts, too.
     pub fn in_full(self) -> String {
-        self.to_date_time().format(&Rfc3339).unwrap_or_default()
+        format!("{}.{:06}Z", self.to_string().trim_end_matches('Z'), self.0.rem_euclid(1_000_000))
     }
 
     /// A time as RFC 3339 writes it, or a date, which begins at midnight UTC.
@@ -157,6 +157,8 @@ mod tests {
     fn a_time_and_a_date_are_read() {
         let noon = Timestamp::from_micros(1_700_049_600_500_000);
         assert_eq!(Timestamp::parse(&noon.in_full()), Some(noon));
+        let texts = [0, 354_960, 900_000, 1_000_000].map(|micros| Timestamp(noon.0 + micros).in_full());
+        assert!(texts.is_sorted() && texts.iter().all(|text| text.len() == "2026-11-01T12:00:00.354960Z".len()), "{texts:?}");
         assert_eq!(Timestamp::parse("2023-11-15T13:00:00+01:00"), Some(Timestamp::from_seconds(1_700_049_600)));
         assert_eq!(Timestamp::parse("2023-11-15"), Some(Timestamp::from_seconds(1_700_006_400)));
         for not_a_time in ["", "yesterday", "2023-11-15 12:00", "2023-13-01", "15.11.2023"] {

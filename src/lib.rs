@@ -1,5 +1,8 @@
 //! Grantor: an OAuth 2.1 authorization server and `OpenID` Provider. This is its map, each module using only those above it.
 
+// They panic where nobody reads: `say!` and `tell!` of the command line do not.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
 // The blank lines keep this order, which tests/it/architecture.rs checks.
 
 rust_i18n::i18n!("locales", fallback = "en");

@@ -17,8 +17,10 @@ const PART_OF_EMAIL: usize = 3;
 /// Why a password cannot be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UnacceptablePassword {
-    #[error("a password has at least {minimum} characters and at most {MAX_LEN} bytes: choose a longer or shorter one")]
-    Length { minimum: usize },
+    #[error("a password has at least {minimum} characters: choose a longer one")]
+    Short { minimum: usize },
+    #[error("a password has at most {MAX_LEN} bytes: choose a shorter one")]
+    Long,
     #[error("this password is among those that everyone guesses first: choose another")]
     Common,
     #[error("this password is too like the e-mail address: choose another")]
@@ -28,9 +30,12 @@ pub(crate) enum UnacceptablePassword {
 impl Password {
     /// A password that the person with this e-mail may have from now on.
     pub(crate) fn choose(text: &str, config: &Passwords, email: &Email) -> Result<Self, UnacceptablePassword> {
-        let wrong_length = UnacceptablePassword::Length { minimum: config.minimum_length };
         let folded = Zeroizing::new(text.nfkc().flat_map(char::to_lowercase).collect::<String>());
-        let password = Self::parse(text).filter(|password| password.characters() >= config.minimum_length).ok_or(wrong_length)?;
+        let minimum = config.minimum_length;
+        if text.nfc().count() < minimum {
+            return Err(UnacceptablePassword::Short { minimum });
+        }
+        let password = Self::parse(text).ok_or(UnacceptablePassword::Long)?;
         if is_common(&folded) {
             return Err(UnacceptablePassword::Common);
         }
@@ -81,10 +86,10 @@ mod tests {
     /// NIST SP 800-63B §3.1.1.2: a code point of Unicode counts as one character.
     #[test]
     fn a_password_has_8_characters_at_least_and_256_bytes_at_most() {
-        let wrong = Err(UnacceptablePassword::Length { minimum: 8 });
-        assert_eq!((alices(""), alices("qzx-kvw"), alices(&"qzxkvw-".repeat(37))), (wrong, wrong, wrong));
+        let (short, long) = (Err(UnacceptablePassword::Short { minimum: 8 }), Err(UnacceptablePassword::Long));
+        assert_eq!((alices(""), alices("qzx-kvw"), alices(&"qzxkvw-".repeat(37)), alices(&"é".repeat(129))), (short, short, long, long));
         assert_eq!((alices("qzx-kvwj"), alices("ñandú-ùé"), alices(&"qzxkvw-é".repeat(28))), (Ok(()), Ok(()), Ok(())));
-        assert_eq!(alices("qzx-e\u{301}e\u{301}w"), wrong, "seven, however the keyboard composes them");
+        assert_eq!(alices("qzx-e\u{301}e\u{301}w"), short, "seven, however the keyboard composes them");
     }
 
     #[test]

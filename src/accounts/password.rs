@@ -31,11 +31,6 @@ impl Password {
         (1..=MAX_LEN).contains(&normalised.len()).then_some(Self(normalised))
     }
 
-    /// How many code points it has.
-    pub(super) fn characters(&self) -> usize {
-        self.0.chars().count()
-    }
-
     /// A stand-in to do the work with, when what was typed is no password.
     pub(crate) fn nobodys() -> Self {
         Self(Zeroizing::new(String::from("nobody")))

@@ -204,7 +204,7 @@ impl List {
         let newest = common.config.with_server(async |server| Ok(newest(server, &which.filter(server).await?, limit).await?)).await?;
         let shown: Vec<Shown<'_>> = newest.iter().rev().map(Shown::of).collect();
         if shown.len() == limit as usize {
-            eprintln!("These are the newest {limit}: there may be others before them, which a larger --limit shows.");
+            tell!("These are the newest {limit}: there may be others before them, which a larger --limit shows.");
         }
         if common.json { print_json(&shown) } else { shown.iter().try_for_each(|event| say!("{}", event.line())) }
     }

@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
-use super::{CommonArgs, Failure, print_json};
+use super::{CommonArgs, Failure, print_json, serve::stop_signal};
 use crate::{
     backup::{self, Summary},
     clock::Clock,
@@ -50,10 +50,13 @@ impl Backup {
                 return Err(Failure::Argument("a backup is not for a terminal: name a file, or lead the output into one".to_owned()));
             }
             let (_, summary) = write(&config, stdout().lock()).await?;
-            eprintln!("{}", told(&config, &summary, "standard output"));
+            tell!("{}", told(&config, &summary, "standard output"));
             return Ok(());
         }
-        let summary = write_file(&config, &self.file, self.force).await?;
+        let summary = tokio::select! {
+            written = write_file(&config, &self.file, self.force) => written?,
+            () = stop_signal()? => return Err(Failure::Refused(format!("ended by a signal: {} was not written", self.file.display()))),
+        };
         let bytes = std::fs::metadata(&self.file).context("the backup is gone")?.len();
         if self.common.json {
             return print_json(&json!({ "file": self.file, "bytes": bytes, "backup": summary }));

@@ -60,15 +60,15 @@ impl Copy {
             let mut told = |progress: Progress| {
                 if last.elapsed() >= TOLD_EVERY {
                     last = Instant::now();
-                    eprintln!("{}: {} rows so far", progress.table, progress.rows);
+                    tell!("{}: {} rows so far", progress.table, progress.rows);
                 }
             };
             let copied = copying.table(table, &mut told).await.map_err(anyhow::Error::new)?;
             let kept = if copied.kept == 0 { String::new() } else { format!(", {} of them there already", copied.kept) };
-            eprintln!("{}: {} rows{kept}", table.name, copied.rows);
+            tell!("{}: {} rows{kept}", table.name, copied.rows);
             rows.insert(table.name.to_string(), copied.rows);
         }
-        eprintln!("comparing");
+        tell!("comparing");
         let differences = copying.finish().await.map_err(anyhow::Error::new)?;
         drop(first_start);
         if !differences.is_empty() {

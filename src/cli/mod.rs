@@ -7,6 +7,13 @@ macro_rules! say {
     };
 }
 
+/// Prints a line for people beside the output. Where nobody can be told, what was done is done all the same.
+macro_rules! tell {
+    ($($line:tt)*) => {
+        $crate::cli::tell_line(format_args!($($line)*))
+    };
+}
+
 mod apply;
 mod audit;
 mod backup;
@@ -25,7 +32,7 @@ mod user;
 
 use std::{
     fmt,
-    io::{self, Write, stdout},
+    io::{self, Write, stderr, stdout},
     path::PathBuf,
     process::ExitCode,
 };
@@ -187,14 +194,14 @@ pub fn run() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_park(telemetry::rest).build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: the runtime cannot be started: {error}");
+            tell!("error: the runtime cannot be started: {error}");
             return ExitCode::from(1);
         }
     };
     match runtime.block_on(cli.command.run()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {failure}");
+            tell!("error: {failure}");
             failure.exit_code()
         }
     }
@@ -229,6 +236,10 @@ fn print_line(line: fmt::Arguments<'_>) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+fn tell_line(line: fmt::Arguments<'_>) {
+    let _ = writeln!(stderr().lock(), "{line}");
 }
 
 /// One JSON document on standard output and nothing else.

@@ -130,7 +130,7 @@ impl Create {
         say!("registration_token  {}", secret.expose())?;
         say!("uses_left           {}", token.uses_left)?;
         say!("expires_at          {}", token.expires_at)?;
-        eprintln!("\nKeep the registration_token: it is not stored and cannot be shown again.");
+        tell!("\nKeep the registration_token: it is not stored and cannot be shown again.");
         Ok(())
     }
 }

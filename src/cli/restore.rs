@@ -16,7 +16,7 @@ use crate::{
     clock::Clock,
     config::Config,
     sealing,
-    store::{FirstStart, Migrations, Store, transfer::Occupied},
+    store::{FirstStart, Migrations, SoleServer, Store, transfer::Occupied},
     telemetry,
 };
 
@@ -62,6 +62,9 @@ impl Restore {
             let summary = backup::check(source, &master_keys).map_err(anyhow::Error::new)?;
             return told_of_check(&summary, self.common.json);
         }
+        let Some(_sole) = SoleServer::of(&config.database_url).map_err(anyhow::Error::new)? else {
+            return Err(Failure::Refused(format!("a server runs on {}: stop it first", config.database_url)));
+        };
         let first_start = FirstStart::begin(&config).await.map_err(anyhow::Error::new)?;
         let occupied = if self.replace { Occupied::Replace } else { Occupied::Refuse };
         let issued = if self.keep_grants { Issued::Stays } else { Issued::Ends };

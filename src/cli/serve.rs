@@ -20,6 +20,7 @@ use crate::{
     oauth::client_metadata::PkcePolicy,
     routes::{self, Routes},
     server::Server,
+    store::SoleServer,
     telemetry,
     web::{listener, request_log},
 };
@@ -49,6 +50,10 @@ impl Serve {
         let config = Config::load(flags).map_err(Failure::Usage)?;
         telemetry::begin(&config, request_log::current_id);
         warn_of_missing_pkce(&config);
+        let sole = SoleServer::of(&config.database_url).map_err(anyhow::Error::new)?;
+        if sole.is_none() {
+            tracing::warn!(database = %config.database_url, "another process serves this database, and SQLite is for one: stop one of them, or let both use a Postgres");
+        }
         let server = Server::start(config, Clock::system()).await?;
         apply_declarations(&server).await?;
         let listeners = bind(&server).await?;

@@ -24,6 +24,11 @@ impl Network {
         }
     }
 
+    /// Whether every address is of this network.
+    pub(super) const fn is_everything(&self) -> bool {
+        self.prefix == 0
+    }
+
     /// Whether no bit is set behind the prefix: otherwise the writer may have meant another network.
     fn is_exact(&self) -> bool {
         let trailing_zeros = match self.address {

@@ -18,8 +18,8 @@ use crate::oauth::{Algorithm, Issuer, Scope, client_metadata::PkcePolicy};
 use super::{
     DatabaseUrl, MasterKey, Network, RateLimit, Throttle,
     values::{
-        AccessTokenTtl, DAY, HOUR, KIB, MIB, MINUTE, Within, boolean, collector, key_sets, log_directives, networks, parsed, path, roles,
-        scope, scopes, socket_address, threads,
+        AccessTokenTtl, DAY, HOUR, KIB, MIB, MINUTE, Within, boolean, collector, key_sets, log_directives, networks, parsed, path, proxies,
+        roles, scope, scopes, socket_address, threads,
     },
 };
 
@@ -247,7 +247,7 @@ pub struct SignUp {
 pub struct Proxies {
     /// The networks of proxies whose word is taken for the address that a request comes from: `["10.0.0.0/8"]`, in the environment
     /// with commas between them. From elsewhere the header is not read.
-    #[config(default = [], deserialize_with = networks)]
+    #[config(default = [], deserialize_with = proxies)]
     pub networks: Vec<Network>,
 
     /// The one header that they set or add to: `x-forwarded-for`, or `forwarded` (RFC 7239). The other is not read.
@@ -396,7 +396,9 @@ pub struct Limits {
 #[serde(rename_all = "kebab-case")]
 pub enum AddressHeader {
     /// `Forwarded` (RFC 7239).
+    #[serde(alias = "Forwarded")]
     Forwarded,
+    #[serde(alias = "X-Forwarded-For")]
     XForwardedFor,
 }
 

@@ -85,6 +85,8 @@ impl Given {
         match (self.leaf.field.name, self.value.as_str()) {
             ("database_url", Some(text)) => database_url::masked(text).into(),
             ("database_url" | "master_key" | "master_key_previous", _) => "***".into(),
+            // Where there is a name, there may be a password.
+            (_, Some(text)) if text.contains("://") && text.contains('@') => "***".into(),
             _ => self.value.clone(),
         }
     }

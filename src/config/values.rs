@@ -86,10 +86,26 @@ pub(super) fn socket_address<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
 pub(super) fn collector<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Url, D::Error> {
     let is_plain = |url: &Url| {
         let has_nothing_else = url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
-        ["http", "https"].contains(&url.scheme()) && url.has_host() && has_nothing_else
+        let is_whole = url.path().trim_end_matches('/').ends_with("/v1/traces");
+        ["http", "https"].contains(&url.scheme()) && url.has_host() && has_nothing_else && !is_whole
     };
     let url = Url::parse(&text(deserializer)?).ok().filter(is_plain);
-    url.ok_or_else(|| Error::custom("must be an http or https URL without credentials and query, such as http://127.0.0.1:4318"))
+    url.ok_or_else(|| {
+        Error::custom(
+            "must be an http or https URL without credentials and query, such as http://127.0.0.1:4318, to which /v1/traces is added",
+        )
+    })
+}
+
+/// The networks of proxies. Whoever trusts everyone believes anyone's word of where they come from.
+pub(super) fn proxies<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Network>, D::Error> {
+    let networks = networks(deserializer)?;
+    if networks.iter().any(Network::is_everything) {
+        return Err(Error::custom(
+            "must be those of your proxies alone, such as \"10.0.0.7/32\": with all addresses anyone could say where they come from",
+        ));
+    }
+    Ok(networks)
 }
 
 /// A list of networks, or a text with commas between them.

@@ -184,7 +184,8 @@ impl SignUpProblem {
         match self {
             Self::Email => t!("signup.bad_email", locale = lang),
             Self::Name => t!("signup.bad_name", locale = lang),
-            Self::Password(UnacceptablePassword::Length { minimum }) => t!("signup.bad_password", locale = lang, min = minimum),
+            Self::Password(UnacceptablePassword::Short { minimum }) => t!("signup.short_password", locale = lang, min = minimum),
+            Self::Password(UnacceptablePassword::Long) => t!("signup.long_password", locale = lang),
             Self::Password(UnacceptablePassword::Common) => t!("signup.common_password", locale = lang),
             Self::Password(UnacceptablePassword::LikeEmail) => t!("signup.password_like_email", locale = lang),
             Self::Refused => t!("signup.refused", locale = lang),

@@ -34,7 +34,8 @@ fn master_key_bytes(config: &Config, database_has_one: bool) -> anyhow::Result<[
     match fs::read_to_string(path) {
         Ok(text) => parse_master_key(path, &text),
         Err(error) if error.kind() == io::ErrorKind::NotFound && database_has_one => bail!(
-            "the master key {} is missing, and the database {} was made with one: put the file back, or give the key with GRANTOR_MASTER_KEY",
+            "there is no master key in {}, and what {} holds, or shall hold, was made with one: put its file there, or give the key with \
+             GRANTOR_MASTER_KEY",
             path.display(),
             config.database_url,
         ),

@@ -30,7 +30,7 @@ pub(crate) mod settings;
 pub(crate) mod throttles;
 pub(crate) mod transfer;
 
-pub(crate) use opening::{FirstStart, Migrations, newest_schema};
+pub(crate) use opening::{FirstStart, Migrations, SoleServer, newest_schema};
 
 use std::time::Duration;
 

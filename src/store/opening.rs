@@ -114,6 +114,24 @@ impl FirstStart {
     }
 }
 
+/// That a database of `SQLite`, which is for one server process, is not served by another one. Dropping it ends that.
+pub(crate) struct SoleServer(#[expect(dead_code, reason = "held for its lock")] Option<fs::File>);
+
+impl SoleServer {
+    /// `None` where another process serves it. Postgres is for any number of them.
+    pub(crate) fn of(database: &DatabaseUrl) -> Result<Option<Self>, OpenError> {
+        let DatabaseUrl::Sqlite(path) = database else { return Ok(Some(Self(None))) };
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        create_private_dir(dir)?;
+        let file = open_private(&path.with_extension("serving")).map_err(|cause| directory_error(dir, cause))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self(Some(file)))),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(cause)) => Err(directory_error(dir, cause)),
+        }
+    }
+}
+
 impl Store {
     /// Connects, and applies or expects migrations. Call it while holding [`FirstStart`].
     pub(crate) async fn open(config: &Config, migrations: Migrations) -> Result<Self, OpenError> {

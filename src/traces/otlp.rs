@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, HeaderName, Method, Request, Response};
 use opentelemetry::{
     Context, KeyValue,
     propagation::TextMapPropagator,
@@ -51,6 +51,7 @@ impl Traces {
 
     pub(crate) fn begin(settings: &Telemetry, ca_file: Option<&Path>) -> anyhow::Result<Self> {
         let Some(endpoint) = &settings.otlp_endpoint else { return Ok(Self(None)) };
+        check_headers()?;
         let limits = Limits { timeout: EXPORT_TIMEOUT, ..Limits::default() };
         let outbound = Outbound::new(limits, Reach::anywhere(), ca_file)?;
         let exporter = SpanExporter::builder()
@@ -116,6 +117,19 @@ fn method_name(method: &Method) -> &'static str {
     const KNOWN: [Method; 7] = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::PATCH];
     const NAMES: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
     KNOWN.iter().position(|known| known == method).map_or("_OTHER", |index| NAMES[index])
+}
+
+/// Whoever gives headers wrongly must not wait for traces in vain: the exporter leaves out what it cannot read.
+fn check_headers() -> anyhow::Result<()> {
+    for name in ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"] {
+        let is_header =
+            |part: &str| part.split_once('=').is_some_and(|(header, _)| HeaderName::from_bytes(header.trim().as_bytes()).is_ok());
+        let text = std::env::var(name).unwrap_or_default();
+        if !text.split(',').all(|part| part.trim().is_empty() || is_header(part)) {
+            anyhow::bail!("{name} in the environment must be pairs NAME=VALUE with commas between them");
+        }
+    }
+    Ok(())
 }
 
 /// OTLP 1.0, "OTLP/HTTP request": `v1/traces` below the endpoint.

@@ -9,6 +9,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tower_sessions::Session;
+use uuid::Uuid;
 
 use super::{
     caller,
@@ -41,7 +42,7 @@ impl From<Refused> for Error {
 /// Counts a request by its address, if that tells people apart.
 pub(super) fn count_address(server: &Server, route: Option<&MatchedPath>, address: Option<IpAddr>) -> Result<Option<Standing>, Refused> {
     let Some(address) = telling(server.config().throttle.by_address, address) else { return Ok(None) };
-    count(server, Limit::Public, endpoint(route), network(address), Some(address))
+    count(server, endpoint(route), Whom::Address(network(address)), Some(address))
 }
 
 /// Counts a request of a client that proved who it is. Whoever names a public client is anyone, and would spend what is others'.
@@ -54,7 +55,7 @@ pub(super) fn count_client(
     if client.client_type == ClientType::Public {
         return Ok(());
     }
-    let counted = count(server, Limit::Client, endpoint(route), client.id.as_str(), address);
+    let counted = count(server, endpoint(route), Whom::Client(client.id.as_str()), address);
     match counted {
         Ok(standing) => standing.into_iter().for_each(request_log::tell),
         Err(refused) => {
@@ -75,7 +76,7 @@ pub(crate) async fn by_person(State(server): State<Server>, request: Request, ne
         None => None,
     };
     let counted = match person {
-        Some(person) => count(&server, Limit::SignedIn, endpoint(route.as_ref()), person, address),
+        Some(person) => count(&server, endpoint(route.as_ref()), Whom::Person(person), address),
         None => count_address(&server, route.as_ref(), address),
     };
     match counted {
@@ -94,14 +95,43 @@ fn endpoint(route: Option<&MatchedPath>) -> &str {
     route.map_or(NOWHERE, MatchedPath::as_str)
 }
 
-fn count(server: &Server, limit: Limit, endpoint: &str, whom: impl Hash, address: Option<IpAddr>) -> Result<Option<Standing>, Refused> {
-    match server.rate_limits().count(limit, (endpoint, whom), server.clock().now()) {
+/// Whose requests are counted.
+#[derive(Clone, Copy, Hash)]
+enum Whom<'a> {
+    /// Or the network of one.
+    Address(IpAddr),
+    Person(Uuid),
+    Client(&'a str),
+}
+
+impl Whom<'_> {
+    const fn limit(self) -> Limit {
+        match self {
+            Self::Address(_) => Limit::Public,
+            Self::Person(_) => Limit::SignedIn,
+            Self::Client(_) => Limit::Client,
+        }
+    }
+
+    fn person(self) -> Option<Uuid> {
+        if let Self::Person(person) = self { Some(person) } else { None }
+    }
+
+    fn client_id(&self) -> Option<&str> {
+        if let Self::Client(id) = self { Some(id) } else { None }
+    }
+}
+
+fn count(server: &Server, endpoint: &str, whom: Whom<'_>, address: Option<IpAddr>) -> Result<Option<Standing>, Refused> {
+    match server.rate_limits().count(whom.limit(), (endpoint, whom), server.clock().now()) {
         None => Ok(None),
         Some(Counted::Admitted(standing)) => Ok(Some(standing)),
         Some(Counted::Refused { standing, tells }) => {
             if tells {
                 tracing::warn!(
-                    limit = limit.as_str(),
+                    limit = whom.limit().as_str(),
+                    person = whom.person().map(tracing::field::display),
+                    client_id = whom.client_id(),
                     route = endpoint,
                     address = address.map(tracing::field::display),
                     window_s = standing.window.as_secs(),

@@ -188,6 +188,17 @@ on_databases! { [Sqlite, Postgres]
         }
     }
 
+    /// A server of SQLite holds in memory what its file no longer has. Of Postgres no process can tell.
+    async fn beneath_a_server_nothing_is_replaced(database) {
+        database.back_up("a.backup");
+        let server = Process::serve(database, &[]);
+        if database.backend == Backend::Sqlite {
+            run(database, &["restore", "a.backup", "--replace"]).assert_refused(1, "a server runs on");
+        }
+        assert_eq!(server.terminate(), Some(0));
+        run(database, &["restore", "a.backup", "--replace"]).assert_code(0);
+    }
+
     /// Servers write on; the backup is of one moment.
     async fn a_backup_is_consistent_while_a_server_writes(database) {
         let server = Process::serve(database, &[]);

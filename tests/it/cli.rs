@@ -324,6 +324,16 @@ on_databases! { [Sqlite]
         }
         let weak = [("GRANTOR_ISSUER", "https://id.example.com")];
         std::fs::remove_file(database.dir.join("grantor.toml")).unwrap();
+        for (name, value, remedy) in [
+            ("GRANTOR_TELEMETRY__OTLP_ENDPOINT", "http://someone:sesame@127.0.0.1:4318", "without credentials"),
+            ("GRANTOR_TELEMETRY__OTLP_ENDPOINT", "http://127.0.0.1:4318/v1/traces/", "/v1/traces is added"),
+            ("GRANTOR_PROXIES__NETWORKS", "10.0.0.0/8,0.0.0.0/0", "your proxies alone"),
+            ("GRANTOR_PROXIES__NETWORKS", "::/0", "your proxies alone"),
+        ] {
+            let refused = run_in(database, &[(name, value)], &["config", "check"]);
+            assert!(!refused.assert_refused(2, remedy).stderr.contains("sesame"), "{}", refused.stderr);
+        }
+        run_in(database, &[("GRANTOR_PROXIES__HEADER", "X-Forwarded-For")], &["config", "check"]).assert_code(0);
         run_in(database, &weak, &["config", "check"]).assert_refused(2, "too easy to guess");
         run(database, &["config", "check", "--config", "none.toml"]).assert_refused(2, "none.toml");
         let flags = ["migrate", "--database-url", "mysql://db/grantor"];
@@ -351,6 +361,18 @@ on_databases! { [Sqlite]
             }
         }
         assert!(run(database, &["--version"]).assert_code(0).stdout.starts_with("grantor "));
+    }
+
+    /// What was done was done, and says so by its exit code, where nobody can be told more.
+    async fn nobody_need_read_what_is_told(database) {
+        let ended = |arguments: &[&str]| {
+            let nowhere = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+            grantor(database).args(arguments).stderr(nowhere).output().unwrap().status.code()
+        };
+        assert_eq!(ended(&["client", "create", "--name", "N", "--redirect-uri", CALLBACK, "--client-id", "n"]), Some(0));
+        assert_eq!(ended(&["backup", "-"]), Some(0));
+        assert_eq!(ended(&["client", "delete", "nobody"]), Some(1));
+        assert_eq!(ended(&["config", "check", "--config", "none.toml"]), Some(2));
     }
 
     /// Logs go to standard error, whatever is logged, so that what is printed stays one document.

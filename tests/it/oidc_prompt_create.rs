@@ -114,12 +114,13 @@ on_every_backend! {
 
     /// What cannot be used is said, beside its field.
     async fn what_will_not_do_is_said(server, "GRANTOR_SIGN_UP__OPEN" = "true") {
-        let too_long = "x".repeat(257);
+        let (too_long, too_many_bytes) = ("x".repeat(257), "äöü".repeat(50));
         for (email, name, password, says) in [
             ("nobody", "N", PASSWORD, "not an e-mail address"),
             ("n@example.com", " ", PASSWORD, "Enter a name"),
             ("n@example.com", "N", "1234567", "at least 8"),
             ("n@example.com", "N", &too_long, "at most 250"),
+            ("n@example.com", "N", &too_many_bytes, "too long"),
             ("n@example.com", "N", "", "at least 8"),
             ("n@example.com", "N", "Sunshine2026!", "everyone guesses first"),
             ("new.comer@example.com", "N", "New-Comer", "too like your e-mail address"),

@@ -11,7 +11,7 @@ use tower::ServiceExt;
 use crate::{
     harness::{
         Answer, Browser, Registration, TestServer,
-        over_http::get,
+        over_http::{RemoteApp, get},
         process::{PATIENCE, Process, wait_until},
     },
     on_databases, on_every_backend,
@@ -270,5 +270,16 @@ on_databases! { [Sqlite]
         let log = server.log_text();
         let lines = |of: &str| log.lines().filter(|line| line.contains(of)).count();
         assert_eq!((lines("requests are refused with 429"), lines("\"route\":\"/login\"")), (1, 4), "{log}");
+    }
+
+    /// Behind the address of an office or a proxy there are many: a client that loops is told of by its id.
+    async fn the_log_names_the_client_that_is_refused(database) {
+        let app = RemoteApp::create(database, "looper");
+        let server = Process::serve(database, &[("GRANTOR_RATE_LIMIT__CLIENT", "1/1h"), ("GRANTOR_LOG_FORMAT", "json")]);
+        for _ in 0..2 {
+            app.client_credentials(&server.base()).await;
+        }
+        let told = || server.log_text().lines().any(|line| line.contains("requests are refused with 429") && line.contains("\"client_id\":\"looper\""));
+        wait_until(PATIENCE, "it is told", told);
     }
 }

@@ -2,13 +2,15 @@
 
 use std::{
     net::TcpStream,
+    process::Stdio,
     time::{Duration, Instant},
 };
 
 use crate::{
     harness::{
+        Backend,
         over_http::{RemoteApp, get},
-        process::{PATIENCE, Process, free_port, grantor, run, wait_until},
+        process::{Outcome, PATIENCE, Process, free_port, grantor, run, wait_until},
         wire::Wire,
     },
     on_databases,
@@ -73,6 +75,26 @@ on_databases! { [Sqlite, Postgres]
         let listen = format!("127.0.0.1:{}", server.port);
         run(database, &["serve", "--listen", &listen]).assert_refused(1, &format!("cannot listen on {listen}"));
         get(&server.url("/health/ready")).await.assert_status(200);
+    }
+
+    /// SQLite is for one server: a second one says so.
+    async fn a_second_server_is_told_of(database) {
+        let server = Process::serve(database, &[]);
+        let second = Process::serve(database, &[]);
+        let warns = |server: &Process| server.log_text().contains("another process serves this database");
+        assert_eq!((warns(&server), warns(&second)), (false, database.backend == Backend::Sqlite));
+    }
+
+    /// Traces that would be lost for a typo are a clear error.
+    async fn headers_for_the_collector_that_are_none_are_refused(database) {
+        let serve = |headers: &str| {
+            let mut command = grantor(database);
+            command.args(["serve", "--listen", &format!("127.0.0.1:{}", free_port())]).env("GRANTOR_TELEMETRY__OTLP_ENDPOINT", "http://127.0.0.1:9");
+            Outcome::of(command.env("OTEL_EXPORTER_OTLP_HEADERS", headers).stdin(Stdio::null()).output().unwrap())
+        };
+        let refused = serve("x-tenant=acme, sesame");
+        refused.assert_refused(1, "OTEL_EXPORTER_OTLP_HEADERS in the environment must be pairs NAME=VALUE");
+        assert!(!refused.stderr.contains("sesame"), "{}", refused.stderr);
     }
 
     /// The command for container platforms: silent and 0 when ready, a reason and 1 otherwise.

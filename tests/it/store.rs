@@ -241,7 +241,7 @@ async fn on_sqlite_the_first_start_makes_one_master_key() {
     let output = at_once(vec![without_key(create_user(&empty, 6))]).remove(0);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(said.contains("master.key is missing") && said.contains("put the file back"), "{said}");
+    assert!(said.contains("there is no master key in ") && said.contains("put its file there"), "{said}");
     assert!(!path.exists(), "another key would open nothing");
 }
 

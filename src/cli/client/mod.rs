@@ -214,7 +214,7 @@ impl Update {
         let client = client.await?;
         Shown::of(&client, None).print(common.json)?;
         if client.metadata.has_mac_secret() && client.secrets.iter().all(|secret| secret.sealed.is_none()) {
-            eprintln!("\nNo secret of it is kept for signing yet: make one with 'grantor client rotate-secret {}'.", client.id);
+            tell!("\nNo secret of it is kept for signing yet: make one with 'grantor client rotate-secret {}'.", client.id);
         }
         Ok(())
     }

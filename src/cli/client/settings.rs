@@ -183,7 +183,7 @@ impl Settings {
             return Err(Failure::Argument(format!("jwks cannot be used: {why}")));
         }
         if client.metadata.pkce == PkcePolicy::Optional {
-            eprintln!("warning: with pkce optional, nothing protects the codes of '{}': it is for certification only", client.id);
+            tell!("warning: with pkce optional, nothing protects the codes of '{}': it is for certification only", client.id);
         }
         match wrong.as_slice() {
             [] => Ok(()),

@@ -129,7 +129,7 @@ impl<'a> Shown<'a> {
             say!("{member:17} {}", in_a_line(value))?;
         }
         if self.client_secret.is_some() {
-            eprintln!("\nKeep the client_secret: it is not stored and cannot be shown again.");
+            tell!("\nKeep the client_secret: it is not stored and cannot be shown again.");
         }
         Ok(())
     }

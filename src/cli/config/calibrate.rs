@@ -125,7 +125,7 @@ fn measure(passwords: &Passwords, target: Duration) -> Result<Vec<Cost>, Failure
             break;
         }
         if stderr().is_terminal() {
-            eprintln!("measuring {} MiB with {} passes ...", step.0 / 1024, step.1);
+            tell!("measuring {} MiB with {} passes ...", step.0 / 1024, step.1);
         }
         let cost = calibration::measure(passwords, *step)?;
         measured.push(cost);

@@ -35,7 +35,7 @@ impl RewrapKeys {
         let told = self.common.config.with_server(async |server| {
             let master_keys = server.master_keys();
             let rewrap = Rewrap { store: server.store(), master_keys, clock: server.clock() };
-            let rewrapped = rewrap.run(&mut |counted: Counted| eprintln!("{} sealed anew so far", counted.resealed)).await?;
+            let rewrapped = rewrap.run(&mut |counted: Counted| tell!("{} sealed anew so far", counted.resealed)).await?;
             let previous = master_keys.previous().map(|previous| previous.fingerprint().to_owned());
             Ok(Told { key: master_keys.key().fingerprint().to_owned(), previous, rewrapped })
         });
