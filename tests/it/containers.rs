@@ -381,6 +381,15 @@ fn the_unit_leaves_the_server_its_data_alone() {
         let said = value.strip_prefix("%d/").map_or_else(|| value.clone(), |file| format!("\"$credentials/{file}\""));
         assert!(command.contains(&format!("--setenv={name}={said} ")), "{name}");
     }
+
+    // What the drop-ins of docs/operations.md add, a command gets while the file is there.
+    let page = text("docs/operations.md");
+    for (name, variable) in [("database-url", "GRANTOR_DATABASE_URL_FILE"), ("master-key-previous", "GRANTOR_MASTER_KEY_PREVIOUS_FILE")] {
+        assert!(page.contains(&format!("LoadCredential={name}:/etc/grantor/{name}\nEnvironment={variable}=%d/{name}\n")), "{name}");
+        assert!(command.contains(&format!("if [ -e /etc/grantor/{name} ]")), "{name}");
+        assert!(command.contains(&format!("--property=LoadCredential={name}:/etc/grantor/{name}}}")), "{name}");
+        assert!(command.contains(&format!("--setenv={variable}=\"$credentials/{name}\"}}")), "{name}");
+    }
 }
 
 on_every_backend! {
