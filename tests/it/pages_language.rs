@@ -109,6 +109,7 @@ impl<'a> Tour<'a> {
             ("sign-up without e-mail", "x", "N", PASSWORD),
             ("sign-up without name", "n@example.com", "", PASSWORD),
             ("sign-up without password", "n@example.com", "N", "short"),
+            ("sign-up with too long a password", "n@example.com", "N", &"x".repeat(257)),
             ("sign-up with a common password", "n@example.com", "N", "sunshine1"),
             ("sign-up with an e-mail for a password", "n@example.com", "N", "n@example.com"),
             ("sign-up refused", "alice@example.com", "N", PASSWORD),
